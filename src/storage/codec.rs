@@ -1,0 +1,368 @@
+//! Values at rest. The only place that knows bincode.
+//!
+//! Every value starts with a version byte, so that a later version can read what this one wrote. Golden-byte tests
+//! below hold the format; it is described byte by byte in `src/storage/FORMAT.md`.
+
+use bincode::config::{Configuration, Limit, LittleEndian, Varint};
+use bincode::{Decode, Encode};
+
+use super::change::{ChangeKind, RevisionKind, RevisionRecord};
+use super::error::StorageError;
+use super::reader::Row;
+use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, TupleCondition};
+
+const VERSION: u8 = 1;
+/// Larger than any value that is ever written, small enough that a damaged length cannot exhaust memory.
+const VALUE_BYTES_MAX: usize = 16 << 20;
+
+type Config = Configuration<LittleEndian, Varint, Limit<VALUE_BYTES_MAX>>;
+const CONFIG: Config = bincode::config::standard().with_limit::<VALUE_BYTES_MAX>();
+
+fn encode<T: Encode>(value: T) -> Result<Vec<u8>, StorageError> {
+    let mut bytes = Vec::with_capacity(16);
+    bytes.push(VERSION);
+    bincode::encode_into_std_write(value, &mut bytes, CONFIG)
+        .map_err(|error| StorageError::Io(format!("cannot encode a value: {error}")))?;
+    Ok(bytes)
+}
+
+fn decode<T: Decode<()>>(bytes: &[u8], place: &dyn Fn() -> String) -> Result<T, StorageError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => match bincode::decode_from_slice(body, CONFIG) {
+            Ok((value, read)) if read == body.len() => Ok(value),
+            Ok(_) => Err(StorageError::damaged(place(), "value has bytes after its end")),
+            Err(error) => Err(StorageError::damaged(place(), format!("value cannot be read: {error}"))),
+        },
+        Some((version, _)) => {
+            Err(StorageError::damaged(place(), format!("value has unknown version {version}")))
+        }
+        None => Err(StorageError::damaged(place(), "value is empty")),
+    }
+}
+
+/// A current row: created revision, condition, expiry in microseconds. The same in both directions and in history.
+#[derive(Encode, Decode)]
+struct StoredRow {
+    created: u64,
+    condition: Option<(String, String)>,
+    expires_at: Option<i64>,
+}
+
+pub(super) fn encode_row(row: &Row) -> Result<Vec<u8>, StorageError> {
+    encode(StoredRow {
+        created: row.created.0,
+        condition: row.condition.as_ref().map(|c| (c.name().to_owned(), c.context().as_str().to_owned())),
+        expires_at: row.expires_at.map(Timestamp::as_micros),
+    })
+}
+
+pub(super) fn decode_row(bytes: &[u8], place: &dyn Fn() -> String) -> Result<Row, StorageError> {
+    let stored: StoredRow = decode(bytes, place)?;
+    Ok(Row {
+        created: Revision(stored.created),
+        condition: stored.condition.map(|(name, context)| TupleCondition::from_checked(&name, &context)),
+        expires_at: stored.expires_at.map(Timestamp::from_micros),
+    })
+}
+
+/// An entry of the change log: what happened, and the `tuples` key without its store number.
+#[derive(Encode, Decode)]
+struct StoredChange {
+    kind: u8,
+    key: Vec<u8>,
+    condition: Option<(String, String)>,
+    expires_at: Option<i64>,
+}
+
+/// A decoded entry of the change log, its key still in bytes.
+pub(super) struct ChangeValue {
+    pub(super) kind: ChangeKind,
+    pub(super) key: Vec<u8>,
+    pub(super) condition: Option<TupleCondition>,
+    pub(super) expires_at: Option<Timestamp>,
+}
+
+pub(super) fn encode_change(change: &ChangeValue) -> Result<Vec<u8>, StorageError> {
+    let kind = match change.kind {
+        ChangeKind::Written => 1,
+        ChangeKind::Replaced => 2,
+        ChangeKind::Deleted => 3,
+        ChangeKind::Expired => 4,
+    };
+    encode(StoredChange {
+        kind,
+        key: change.key.clone(),
+        condition: change.condition.as_ref().map(|c| (c.name().to_owned(), c.context().as_str().to_owned())),
+        expires_at: change.expires_at.map(Timestamp::as_micros),
+    })
+}
+
+pub(super) fn decode_change(bytes: &[u8], place: &dyn Fn() -> String) -> Result<ChangeValue, StorageError> {
+    let stored: StoredChange = decode(bytes, place)?;
+    let kind = match stored.kind {
+        1 => ChangeKind::Written,
+        2 => ChangeKind::Replaced,
+        3 => ChangeKind::Deleted,
+        4 => ChangeKind::Expired,
+        other => return Err(StorageError::damaged(place(), format!("unknown kind of change {other}"))),
+    };
+    Ok(ChangeValue {
+        kind,
+        key: stored.key,
+        condition: stored.condition.map(|(name, context)| TupleCondition::from_checked(&name, &context)),
+        expires_at: stored.expires_at.map(Timestamp::from_micros),
+    })
+}
+
+#[derive(Encode, Decode)]
+struct StoredRevision {
+    time: i64,
+    schema: Option<[u8; 16]>,
+    kind: u8,
+    changes: u32,
+}
+
+pub(super) fn encode_revision(record: &RevisionRecord) -> Result<Vec<u8>, StorageError> {
+    let kind = match record.kind {
+        RevisionKind::Tuples => 1,
+        RevisionKind::Schema => 2,
+    };
+    encode(StoredRevision {
+        time: record.time.as_micros(),
+        schema: record.schema.map(SchemaId::to_bytes),
+        kind,
+        changes: record.changes,
+    })
+}
+
+pub(super) fn decode_revision(
+    bytes: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<RevisionRecord, StorageError> {
+    let stored: StoredRevision = decode(bytes, place)?;
+    let kind = match stored.kind {
+        1 => RevisionKind::Tuples,
+        2 => RevisionKind::Schema,
+        other => return Err(StorageError::damaged(place(), format!("unknown kind of revision {other}"))),
+    };
+    Ok(RevisionRecord {
+        time: Timestamp::from_micros(stored.time),
+        schema: stored.schema.map(SchemaId::from_bytes),
+        kind,
+        changes: stored.changes,
+    })
+}
+
+/// A store's newest revision, in `meta`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) revision: Revision,
+    pub(super) time: Timestamp,
+    pub(super) schema: Option<SchemaId>,
+}
+
+#[derive(Encode, Decode)]
+struct StoredHead {
+    revision: u64,
+    time: i64,
+    schema: Option<[u8; 16]>,
+}
+
+pub(super) fn encode_head(head: &Head) -> Result<Vec<u8>, StorageError> {
+    encode(StoredHead {
+        revision: head.revision.0,
+        time: head.time.as_micros(),
+        schema: head.schema.map(SchemaId::to_bytes),
+    })
+}
+
+pub(super) fn decode_head(bytes: &[u8], place: &dyn Fn() -> String) -> Result<Head, StorageError> {
+    let stored: StoredHead = decode(bytes, place)?;
+    Ok(Head {
+        revision: Revision(stored.revision),
+        time: Timestamp::from_micros(stored.time),
+        schema: stored.schema.map(SchemaId::from_bytes),
+    })
+}
+
+/// How long the past of a store is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// Never collected.
+    Forever,
+    /// At least this many seconds.
+    Seconds(u64),
+}
+
+impl Retention {
+    /// 30 days.
+    pub const DEFAULT: Retention = Retention::Seconds(30 * 24 * 3600);
+}
+
+/// What is known of a store beside its contents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreRecord {
+    /// Its public id.
+    pub id: StoreId,
+    /// The number its keys begin with; never used again.
+    pub number: u32,
+    /// The name it was created with; none when it came to be by a write alone.
+    pub name: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When its record was last changed.
+    pub updated_at: Timestamp,
+    /// How long its past is kept.
+    pub retention: Retention,
+}
+
+#[derive(Encode, Decode)]
+struct StoredStore {
+    number: u32,
+    name: Option<String>,
+    created_at: i64,
+    updated_at: i64,
+    /// None: for ever.
+    retention_seconds: Option<u64>,
+}
+
+pub(super) fn encode_store(record: &StoreRecord) -> Result<Vec<u8>, StorageError> {
+    encode(StoredStore {
+        number: record.number,
+        name: record.name.clone(),
+        created_at: record.created_at.as_micros(),
+        updated_at: record.updated_at.as_micros(),
+        retention_seconds: match record.retention {
+            Retention::Forever => None,
+            Retention::Seconds(seconds) => Some(seconds),
+        },
+    })
+}
+
+pub(super) fn decode_store(
+    id: StoreId,
+    bytes: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<StoreRecord, StorageError> {
+    let stored: StoredStore = decode(bytes, place)?;
+    Ok(StoreRecord {
+        id,
+        number: stored.number,
+        name: stored.name,
+        created_at: Timestamp::from_micros(stored.created_at),
+        updated_at: Timestamp::from_micros(stored.updated_at),
+        retention: stored.retention_seconds.map_or(Retention::Forever, Retention::Seconds),
+    })
+}
+
+/// A schema at rest: when it was written, and its wire form as JSON text.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) struct SchemaValue {
+    pub(super) revision: u64,
+    pub(super) document: String,
+}
+
+pub(super) fn encode_schema(value: SchemaValue) -> Result<Vec<u8>, StorageError> {
+    encode(value)
+}
+
+pub(super) fn decode_schema(bytes: &[u8], place: &dyn Fn() -> String) -> Result<SchemaValue, StorageError> {
+    decode(bytes, place)
+}
+
+/// A number in `meta`: the next store number, a horizon, the incarnation.
+pub(super) fn encode_number(number: u64) -> Result<Vec<u8>, StorageError> {
+    encode(number)
+}
+
+pub(super) fn decode_number(bytes: &[u8], place: &dyn Fn() -> String) -> Result<u64, StorageError> {
+    decode(bytes, place)
+}
+
+/// 32 random bytes in `meta`.
+pub(super) fn encode_secret(secret: [u8; 32]) -> Result<Vec<u8>, StorageError> {
+    encode(secret)
+}
+
+pub(super) fn decode_secret(bytes: &[u8], place: &dyn Fn() -> String) -> Result<[u8; 32], StorageError> {
+    decode(bytes, place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tuple::ConditionContext;
+
+    fn place() -> String {
+        "here".to_owned()
+    }
+
+    fn full_row() -> Row {
+        let context = ConditionContext::from_json(r#"{"z":1,"a":"x"}"#).unwrap();
+        Row {
+            created: Revision(300),
+            condition: Some(TupleCondition::new("c1", context).unwrap()),
+            expires_at: Some(Timestamp::from_micros(-2)),
+        }
+    }
+
+    #[test]
+    fn golden_rows() {
+        let plain = Row { created: Revision(7), condition: None, expires_at: None };
+        assert_eq!(encode_row(&plain).unwrap(), [1, 7, 0, 0]);
+        let bytes = encode_row(&full_row()).unwrap();
+        let mut expected = vec![1, 251, 44, 1, 1, 2];
+        expected.extend(b"c1");
+        expected.push(15);
+        expected.extend(br#"{"a":"x","z":1}"#);
+        expected.extend([1, 3]);
+        assert_eq!(bytes, expected);
+        assert_eq!(decode_row(&bytes, &place).unwrap(), full_row());
+    }
+
+    #[test]
+    fn golden_change() {
+        let change =
+            ChangeValue { kind: ChangeKind::Deleted, key: b"k\0".to_vec(), condition: None, expires_at: None };
+        assert_eq!(encode_change(&change).unwrap(), [1, 3, 2, b'k', 0, 0, 0]);
+    }
+
+    #[test]
+    fn golden_revision_head_store_schema() {
+        let schema = SchemaId::from_bytes([9; 16]);
+        let record = RevisionRecord {
+            time: Timestamp::from_micros(1),
+            schema: Some(schema),
+            kind: RevisionKind::Schema,
+            changes: 5,
+        };
+        let bytes = encode_revision(&record).unwrap();
+        assert_eq!(bytes, [[1, 2, 1].as_slice(), &[9; 16], &[2, 5]].concat());
+        assert_eq!(decode_revision(&bytes, &place).unwrap(), record);
+        let head = Head { revision: Revision(2), time: Timestamp::from_micros(3), schema: None };
+        assert_eq!(encode_head(&head).unwrap(), [1, 2, 6, 0]);
+        assert_eq!(decode_head(&[1, 2, 6, 0], &place).unwrap(), head);
+        let store = StoreRecord {
+            id: StoreId::from_bytes([1; 16]),
+            number: 4,
+            name: Some("ab".to_owned()),
+            created_at: Timestamp::from_micros(1),
+            updated_at: Timestamp::from_micros(2),
+            retention: Retention::Forever,
+        };
+        let bytes = encode_store(&store).unwrap();
+        assert_eq!(bytes, [1, 4, 1, 2, b'a', b'b', 2, 4, 0]);
+        assert_eq!(decode_store(store.id, &bytes, &place).unwrap(), store);
+        let schema = SchemaValue { revision: 1, document: "{}".to_owned() };
+        assert_eq!(encode_schema(schema).unwrap(), [1, 1, 2, b'{', b'}']);
+        assert_eq!(encode_number(250).unwrap(), [1, 250]);
+    }
+
+    #[test]
+    fn damage_is_named() {
+        for bytes in [&[][..], &[2, 7, 0, 0], &[1, 7, 0], &[1, 7, 0, 0, 0], &[1, 7, 9, 0]] {
+            let error = decode_row(bytes, &place).unwrap_err();
+            assert!(error.to_string().starts_with("damaged: here: "), "{error}");
+        }
+    }
+}

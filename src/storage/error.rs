@@ -1,0 +1,81 @@
+//! What can go wrong at rest.
+
+use std::path::PathBuf;
+
+use crate::tuple::{Revision, StoreId, Timestamp};
+
+/// Why storage did not do what was asked. Nothing is half-applied when one of these is returned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StorageError {
+    /// There is no data directory where one was expected.
+    #[error("no data directory at `{0}`: create a store there first, or name another directory")]
+    NoDirectory(PathBuf),
+    /// The directory holds something else.
+    #[error("`{0}` is not empty and holds no Stonetown data: name an empty or a new directory")]
+    ForeignDirectory(PathBuf),
+    /// Another process has the directory open.
+    #[error("data directory `{0}` is in use by another process: stop it, or ask it instead")]
+    Locked(PathBuf),
+    /// Written by a version with a later format.
+    #[error("data directory `{path}` has format {found}, this version reads up to {supported}: use a newer Stonetown")]
+    TooNew {
+        /// The directory.
+        path: PathBuf,
+        /// The format it has.
+        found: u32,
+        /// The newest format this version reads.
+        supported: u32,
+    },
+    /// A file, or a row in it, is not what was written.
+    #[error("damaged: {place}: {detail}; restore a backup, or run `stonetown validate` for the extent")]
+    Damaged {
+        /// The file or row at fault.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// There is no such store.
+    #[error("store `{0}` does not exist")]
+    NoStore(StoreId),
+    /// There is already such a store.
+    #[error("store `{0}` exists already")]
+    StoreExists(StoreId),
+    /// The past reaches back only so far.
+    #[error("revision {asked} is no longer kept: the oldest kept is {oldest} of {oldest_time}")]
+    BelowHorizon {
+        /// The revision asked for.
+        asked: Revision,
+        /// The oldest one kept.
+        oldest: Revision,
+        /// When that was committed.
+        oldest_time: Timestamp,
+    },
+    /// The future is not known.
+    #[error("revision {asked} has not been reached: the store is at {head}")]
+    AboveHead {
+        /// The revision asked for.
+        asked: Revision,
+        /// The store's newest.
+        head: Revision,
+    },
+    /// The future is not known.
+    #[error("time {asked} lies in the future: it is {now}")]
+    FutureTime {
+        /// The time asked for.
+        asked: Timestamp,
+        /// The time it is.
+        now: Timestamp,
+    },
+    /// An earlier write could not be made durable, so no more are taken.
+    #[error("writes are refused since one could not be synced ({0}): what it held may or may not be there; reopen the data directory")]
+    WritesRefused(String),
+    /// The operating system or RocksDB refused.
+    #[error("storage: {0}")]
+    Io(String),
+}
+
+impl StorageError {
+    pub(super) fn damaged(place: impl Into<String>, detail: impl Into<String>) -> StorageError {
+        StorageError::Damaged { place: place.into(), detail: detail.into() }
+    }
+}

@@ -1,0 +1,25 @@
+//! Tuples, schemas, revisions and history at rest.
+//!
+//! Above this room a state of a store is a [`TupleReader`]: the head, a past revision, or an [`Overlay`] over
+//! either. Changes go in through one [`Writer`], which groups concurrent writes into one synced batch. RocksDB's
+//! types stay in `rocks`, bincode in `codec`.
+
+mod change;
+mod codec;
+mod error;
+mod filter;
+mod overlay;
+mod reader;
+mod rocks;
+mod validate;
+mod writer;
+
+pub use change::{Change, ChangeKind, ChangeRecord, RevisionKind, RevisionRecord};
+pub use codec::{Retention, StoreRecord};
+pub use error::StorageError;
+pub use filter::{FilterError, ObjectFilter, SubjectFilter, TupleFilter};
+pub use overlay::{Dated, Empty, Overlay};
+pub use reader::{Row, TupleReader};
+pub use rocks::{Database, DatabaseOptions, FamilySize, StateReader};
+pub use validate::{Finding, Validation};
+pub use writer::{Commit, Plan, WriteError, Writer};

@@ -1,0 +1,224 @@
+//! From changes to rows: the one place where tuple families, history and log are written.
+
+use std::collections::HashSet;
+
+use rocksdb::WriteBatch;
+
+use super::families::{self, Family};
+use super::key::{self, Direction};
+use super::{Database, open};
+use crate::storage::change::{Change, ChangeKind, RevisionKind, RevisionRecord};
+use crate::storage::codec::{self, ChangeValue, Head, SchemaValue, StoreRecord};
+use crate::storage::error::StorageError;
+use crate::storage::reader::{Row, TupleReader};
+use crate::tuple::{Revision, StoreId, Timestamp, TupleRef};
+
+/// Rows on their way into the database: everything in it becomes durable and visible together.
+pub(in crate::storage) struct Batch<'d> {
+    database: &'d Database,
+    batch: WriteBatch,
+}
+
+/// The rows of one write: they join the batch all together, or not at all when it fails half-way.
+#[derive(Default)]
+struct Staged(Vec<(Family, Vec<u8>, Option<Vec<u8>>)>);
+
+impl Staged {
+    fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
+        self.0.push((family, key, Some(value)));
+    }
+
+    fn delete(&mut self, family: Family, key: Vec<u8>) {
+        self.0.push((family, key, None));
+    }
+}
+
+impl<'d> Batch<'d> {
+    pub(in crate::storage) fn new(database: &'d Database) -> Batch<'d> {
+        Batch { database, batch: WriteBatch::default() }
+    }
+
+    /// Bytes collected so far.
+    pub(in crate::storage) fn bytes(&self) -> usize {
+        self.batch.size_in_bytes()
+    }
+
+    /// Whether there is nothing to commit.
+    pub(in crate::storage) fn is_empty(&self) -> bool {
+        self.batch.is_empty()
+    }
+
+    /// Applies the changes of one revision to the state before it, which has to show ended rows too.
+    ///
+    /// Deterministic: it knows nothing of clocks and requests, so that every copy fed the same ordered changes
+    /// holds the same rows. The answer is the store's head afterwards.
+    ///
+    /// INVARIANT: no tuple is changed twice within one revision; an interval would be empty otherwise.
+    pub(in crate::storage) fn apply(
+        &mut self,
+        store: u32,
+        before: Head,
+        state: &dyn TupleReader,
+        time: Timestamp,
+        changes: &[Change],
+    ) -> Result<Head, StorageError> {
+        let revision = before.revision.next();
+        let mut head = Head { revision, time, schema: before.schema };
+        let mut kind = RevisionKind::Tuples;
+        let mut ordinal = 0;
+        let mut changed = HashSet::with_capacity(changes.len());
+        let mut staged = Staged::default();
+        for change in changes {
+            let (tuple, row) = match change {
+                Change::Schema { id, document } => {
+                    kind = RevisionKind::Schema;
+                    head.schema = Some(*id);
+                    let value = SchemaValue { revision: revision.0, document: document.to_string() };
+                    let key = key::schema(store, id.to_bytes());
+                    staged.put(Family::Schemas, key, codec::encode_schema(value)?);
+                    continue;
+                }
+                Change::Write(tuple) => {
+                    let condition = tuple.condition.clone();
+                    let row = Row { created: revision, condition, expires_at: tuple.expires_at };
+                    (tuple.key.as_ref(), Some(row))
+                }
+                Change::Delete(key) => (key.as_ref(), None),
+            };
+            if !changed.insert(tuple) {
+                return Err(StorageError::Io(format!("tuple `{tuple}` is changed twice in one revision")));
+            }
+            let old = state.get(tuple)?;
+            let change_kind = match (&old, &row) {
+                (None, Some(_)) => ChangeKind::Written,
+                (Some(_), Some(_)) => ChangeKind::Replaced,
+                (Some(_), None) => ChangeKind::Deleted,
+                (None, None) => {
+                    return Err(StorageError::Io(format!("tuple `{tuple}` is deleted but not there")));
+                }
+            };
+            stage_end(&mut staged, store, revision, tuple, old)?;
+            stage_tuple(&mut staged, store, tuple, row.as_ref())?;
+            let (condition, expires_at) = row.map_or((None, None), |row| (row.condition, row.expires_at));
+            let key = key::forward(store, tuple).split_off(key::STORE_BYTES);
+            let value = codec::encode_change(&ChangeValue { kind: change_kind, key, condition, expires_at })?;
+            staged.put(Family::Changes, key::change(store, revision, ordinal), value);
+            ordinal += 1;
+        }
+        let record = RevisionRecord { time, schema: head.schema, kind, changes: ordinal };
+        staged.put(Family::Revisions, key::revision(store, revision), codec::encode_revision(&record)?);
+        staged.put(Family::Meta, families::head_key(store), codec::encode_head(&head)?);
+        self.take(staged)?;
+        Ok(head)
+    }
+
+    fn take(&mut self, staged: Staged) -> Result<(), StorageError> {
+        for (family, key, value) in staged.0 {
+            let family = self.database.family(family)?;
+            match value {
+                Some(value) => self.batch.put_cf(family, key, value),
+                None => self.batch.delete_cf(family, key),
+            }
+        }
+        Ok(())
+    }
+
+    /// A new store, empty.
+    pub(in crate::storage) fn create_store(&mut self, record: &StoreRecord) -> Result<(), StorageError> {
+        self.put(Family::Stores, &record.id.to_bytes(), &codec::encode_store(record)?)?;
+        let next = codec::encode_number(u64::from(record.number) + 1)?;
+        self.put(Family::Meta, families::NEXT_STORE_KEY, &next)?;
+        let head = Head { revision: Revision::ZERO, time: record.created_at, schema: None };
+        self.put(Family::Meta, &families::head_key(record.number), &codec::encode_head(&head)?)
+    }
+
+    /// Removes a store's mapping and head: from here on it does not exist. Its rows are dropped afterwards by
+    /// [`Database::drop_rows`], which a mark in `meta` makes sure of.
+    pub(in crate::storage) fn delete_store(&mut self, id: StoreId, number: u32) -> Result<(), StorageError> {
+        self.batch.delete_cf(self.database.family(Family::Stores)?, id.to_bytes());
+        let meta = self.database.family(Family::Meta)?;
+        self.batch.delete_cf(meta, families::head_key(number));
+        self.batch.delete_cf(meta, families::horizon_key(number));
+        self.put(Family::Meta, &families::dropping_key(number), &codec::encode_number(u64::from(number))?)
+    }
+
+    fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.batch.put_cf(self.database.family(family)?, key, value);
+        Ok(())
+    }
+
+    /// Makes it all durable and visible, as a whole or not at all.
+    pub(in crate::storage) fn commit(self) -> Result<(), StorageError> {
+        self.database.commit(self.batch)
+    }
+}
+
+/// Moves a row that ends at `revision` into history, in both directions.
+fn stage_end(
+    staged: &mut Staged,
+    store: u32,
+    revision: Revision,
+    tuple: TupleRef<'_>,
+    old: Option<Row>,
+) -> Result<(), StorageError> {
+    let Some(old) = old else { return Ok(()) };
+    let value = codec::encode_row(&old)?;
+    for (family, direction) in
+        [(Family::History, Direction::Forward), (Family::HistoryBySubject, Direction::Backward)]
+    {
+        let key = key::with_revision(key::tuple(direction, store, tuple), revision);
+        staged.put(family, key, value.clone());
+    }
+    Ok(())
+}
+
+/// Writes or removes the current row, in both directions.
+fn stage_tuple(
+    staged: &mut Staged,
+    store: u32,
+    tuple: TupleRef<'_>,
+    row: Option<&Row>,
+) -> Result<(), StorageError> {
+    let value = row.map(codec::encode_row).transpose()?;
+    for (family, direction) in
+        [(Family::Tuples, Direction::Forward), (Family::BySubject, Direction::Backward)]
+    {
+        let key = key::tuple(direction, store, tuple);
+        match &value {
+            Some(value) => staged.put(family, key, value.clone()),
+            None => staged.delete(family, key),
+        }
+    }
+    Ok(())
+}
+
+impl Database {
+    /// The number for the next store to be made.
+    pub(in crate::storage) fn next_store_number(&self) -> Result<u32, StorageError> {
+        let place = || "meta row next_store".to_owned();
+        let bytes = self.get(Family::Meta, families::NEXT_STORE_KEY)?;
+        let bytes = bytes.ok_or_else(|| StorageError::damaged(place(), "is missing"))?;
+        let number = codec::decode_number(&bytes, &place)?;
+        // The last number is left out, so that every store's rows have an end that can be named.
+        u32::try_from(number)
+            .ok()
+            .filter(|&number| number < u32::MAX)
+            .ok_or_else(|| StorageError::Io("no store number is left in this data directory".to_owned()))
+    }
+
+    /// Drops the rows of a store whose mapping is gone. Interrupted, it is done again on opening.
+    pub(in crate::storage) fn drop_rows(&self, number: u32) -> Result<(), StorageError> {
+        let start = key::store_prefix(number);
+        let end = key::successor(&start);
+        for family in Family::OF_STORE {
+            let handle = self.family(family)?;
+            match &end {
+                Some(end) => self.db.delete_range_cf(handle, &start, end).map_err(open::from_rocks)?,
+                // Store number u32::MAX is never given out.
+                None => return Err(StorageError::Io(format!("store number {number} is out of range"))),
+            }
+        }
+        let meta = self.family(Family::Meta)?;
+        self.db.delete_cf(meta, families::dropping_key(number)).map_err(open::from_rocks)
+    }
+}

@@ -1,0 +1,98 @@
+//! The families of the database, in one table.
+
+/// A column family. Keys and values are described in `key` and `codec`, byte by byte in `FORMAT.md`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::storage) enum Family {
+    /// Current tuples, object first.
+    Tuples,
+    /// Current tuples, subject first.
+    BySubject,
+    /// Rows that were replaced or deleted, object first, with the revision that ended them.
+    History,
+    /// The same, subject first.
+    HistoryBySubject,
+    /// The change log.
+    Changes,
+    /// What is known of every revision.
+    Revisions,
+    /// Public id to number and record.
+    Stores,
+    /// Schema documents.
+    Schemas,
+    /// Assertions of each schema.
+    Assertions,
+    /// Format version, incarnation, token secret, next store number; head, horizon and deletion of each store.
+    Meta,
+}
+
+impl Family {
+    pub(in crate::storage) const ALL: [Family; 10] = [
+        Family::Tuples,
+        Family::BySubject,
+        Family::History,
+        Family::HistoryBySubject,
+        Family::Changes,
+        Family::Revisions,
+        Family::Stores,
+        Family::Schemas,
+        Family::Assertions,
+        Family::Meta,
+    ];
+
+    /// Families whose keys begin with a store number.
+    pub(super) const OF_STORE: [Family; 8] = [
+        Family::Tuples,
+        Family::BySubject,
+        Family::History,
+        Family::HistoryBySubject,
+        Family::Changes,
+        Family::Revisions,
+        Family::Schemas,
+        Family::Assertions,
+    ];
+
+    pub(in crate::storage) fn name(self) -> &'static str {
+        match self {
+            Family::Tuples => "tuples",
+            Family::BySubject => "by_subject",
+            Family::History => "history",
+            Family::HistoryBySubject => "history_by_subject",
+            Family::Changes => "changes",
+            Family::Revisions => "revisions",
+            Family::Stores => "stores",
+            Family::Schemas => "schemas",
+            Family::Assertions => "assertions",
+            Family::Meta => "meta",
+        }
+    }
+
+    /// Whether point look-ups are asked of it, so that a filter over its keys pays.
+    pub(super) fn has_point_lookups(self) -> bool {
+        matches!(self, Family::Tuples | Family::BySubject)
+    }
+}
+
+pub(in crate::storage) const FORMAT_KEY: &[u8] = b"format";
+pub(in crate::storage) const INCARNATION_KEY: &[u8] = b"incarnation";
+pub(in crate::storage) const TOKEN_KEY_KEY: &[u8] = b"token_key";
+pub(in crate::storage) const NEXT_STORE_KEY: &[u8] = b"next_store";
+const HEAD: &[u8] = b"head/";
+const HORIZON: &[u8] = b"horizon/";
+/// A store whose mapping is gone and whose rows are being dropped.
+pub(in crate::storage) const DROPPING: &[u8] = b"dropping/";
+
+fn of_store(name: &[u8], store: u32) -> Vec<u8> {
+    [name, &store.to_be_bytes()].concat()
+}
+
+pub(in crate::storage) fn head_key(store: u32) -> Vec<u8> {
+    of_store(HEAD, store)
+}
+
+pub(in crate::storage) fn horizon_key(store: u32) -> Vec<u8> {
+    of_store(HORIZON, store)
+}
+
+pub(in crate::storage) fn dropping_key(store: u32) -> Vec<u8> {
+    of_store(DROPPING, store)
+}

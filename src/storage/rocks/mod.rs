@@ -1,0 +1,309 @@
+//! RocksDB: its families, options, keys and files. No type of it leaves this folder.
+
+mod apply;
+mod families;
+mod key;
+mod open;
+mod state;
+mod wal;
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use dashmap::DashMap;
+use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
+
+use super::change::{ChangeRecord, RevisionRecord};
+use super::codec::{self, Head, StoreRecord};
+use super::error::StorageError;
+use crate::tuple::{
+    Incarnation, Revision, SchemaId, StoreId, Timestamp, Tuple, TokenKey,
+};
+pub(super) use apply::Batch;
+pub(super) use families::{DROPPING, Family, head_key, horizon_key};
+pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
+pub use open::DatabaseOptions;
+pub use state::StateReader;
+
+/// An open data directory.
+pub struct Database {
+    db: DB,
+    dir: PathBuf,
+    incarnation: Incarnation,
+    token_key: TokenKey,
+    stores: DashMap<StoreId, StoreRecord>,
+    /// The latest time that was given to a reader or a commit, so that now never goes backwards.
+    clock: AtomicI64,
+}
+
+/// What a family takes on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FamilySize {
+    /// Its name.
+    pub family: &'static str,
+    /// RocksDB's estimate of its rows, of all stores.
+    pub rows_estimate: u64,
+    /// Bytes of its table files.
+    pub file_bytes: u64,
+    /// Bytes of its rows that are not in table files yet.
+    pub memory_bytes: u64,
+}
+
+impl Database {
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Which life of the data directory this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.incarnation
+    }
+
+    /// The secret that tokens are sealed with.
+    pub fn token_key(&self) -> &TokenKey {
+        &self.token_key
+    }
+
+    /// The store of this id.
+    pub fn store(&self, id: StoreId) -> Option<StoreRecord> {
+        self.stores.view(&id, |_, record| record.clone())
+    }
+
+    /// The number of the store of this id: what its keys begin with.
+    pub fn store_number(&self, id: StoreId) -> Option<u32> {
+        self.stores.view(&id, |_, record| record.number)
+    }
+
+    /// All stores, by id, which is the order in which they were made.
+    pub fn stores(&self) -> Vec<StoreRecord> {
+        let mut stores: Vec<StoreRecord> = self.stores.iter().map(|entry| entry.value().clone()).collect();
+        stores.sort_by_key(|record| record.id);
+        stores
+    }
+
+    /// Now: the wall clock or `floor`, whichever is later, and never earlier than any answer before.
+    pub fn now(&self, floor: Timestamp) -> Timestamp {
+        let now = Timestamp::wall_clock().max(floor).as_micros();
+        Timestamp::from_micros(self.clock.fetch_max(now, Ordering::AcqRel).max(now))
+    }
+
+    /// A reader of the store's newest state, now.
+    pub fn head(&self, store: u32) -> Result<StateReader<'_>, StorageError> {
+        let reader = StateReader::open(self, store)?;
+        let now = self.now(reader.head_time());
+        Ok(reader.at_time(now))
+    }
+
+    /// A reader of the state at a revision, with expiry decided at `now`.
+    ///
+    /// # Errors
+    /// [`StorageError::AboveHead`] and [`StorageError::BelowHorizon`].
+    pub fn past(&self, store: u32, revision: Revision, now: Timestamp) -> Result<StateReader<'_>, StorageError> {
+        StateReader::open(self, store)?.at_time(now).at_revision(revision)
+    }
+
+    /// A reader of the last state committed at or before a time, seen at that time.
+    ///
+    /// # Errors
+    /// [`StorageError::FutureTime`] and [`StorageError::BelowHorizon`].
+    pub fn at_time(&self, store: u32, time: Timestamp) -> Result<StateReader<'_>, StorageError> {
+        let reader = StateReader::open(self, store)?;
+        let now = self.now(reader.head_time());
+        if time > now {
+            return Err(StorageError::FutureTime { asked: time, now });
+        }
+        let revision = reader.revision_at(time)?;
+        reader.at_time(time).at_revision(revision)
+    }
+
+    /// The store's newest revision, its time and its schema.
+    pub(super) fn read_head(&self, store: u32) -> Result<Head, StorageError> {
+        let key = families::head_key(store);
+        match self.get(Family::Meta, &key)? {
+            Some(bytes) => codec::decode_head(&bytes, &|| format!("meta row {}", show(&key))),
+            None => Err(StorageError::damaged("meta", format!("store number {store} has no head"))),
+        }
+    }
+
+    /// What the log remembers of a revision.
+    pub fn revision_record(&self, store: u32, revision: Revision) -> Result<Option<RevisionRecord>, StorageError> {
+        let key = key::revision(store, revision);
+        let Some(bytes) = self.get(Family::Revisions, &key)? else { return Ok(None) };
+        codec::decode_revision(&bytes, &|| format!("revisions row {revision}")).map(Some)
+    }
+
+    /// A schema's document, and the revision that wrote it.
+    pub fn schema(&self, store: u32, id: SchemaId) -> Result<Option<(Revision, String)>, StorageError> {
+        let Some(bytes) = self.get(Family::Schemas, &key::schema(store, id.to_bytes()))? else {
+            return Ok(None);
+        };
+        let value = codec::decode_schema(&bytes, &|| format!("schema {id}"))?;
+        Ok(Some((Revision(value.revision), value.document)))
+    }
+
+    /// The ids of all schemas of a store with the revision that wrote each, newest first by revision.
+    pub fn schemas(&self, store: u32) -> Result<Vec<(SchemaId, Revision)>, StorageError> {
+        let mut found = Vec::new();
+        self.view().walk(Family::Schemas, &key::store_prefix(store), &mut |key, value| {
+            let id = key.get(key::STORE_BYTES..).and_then(|id| id.try_into().ok()).map(SchemaId::from_bytes);
+            let id = id.ok_or_else(|| StorageError::damaged("schemas", format!("key {}", show(key))))?;
+            let value = codec::decode_schema(value, &|| format!("schema {id}"))?;
+            found.push((id, Revision(value.revision)));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        found.sort_by_key(|&(_, revision)| std::cmp::Reverse(revision));
+        Ok(found)
+    }
+
+    /// Visits the change log from a position (included) on, oldest first.
+    pub fn changes(
+        &self,
+        store: u32,
+        from: (Revision, u32),
+        visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let start = key::change(store, from.0, from.1);
+        self.view().walk_from(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
+            Ok(visit(read_change(key, value)?))
+        })
+    }
+
+    /// Bytes and estimated rows of every family.
+    pub fn family_sizes(&self) -> Result<Vec<FamilySize>, StorageError> {
+        let number = |family: Family, property: &str| -> Result<u64, StorageError> {
+            let value = self.db.property_int_value_cf(self.family(family)?, property).map_err(open::from_rocks)?;
+            Ok(value.unwrap_or(0))
+        };
+        Family::ALL
+            .into_iter()
+            .map(|family| {
+                Ok(FamilySize {
+                    family: family.name(),
+                    rows_estimate: number(family, "rocksdb.estimate-num-keys")?,
+                    file_bytes: number(family, "rocksdb.total-sst-files-size")?,
+                    memory_bytes: number(family, "rocksdb.cur-size-all-mem-tables")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Writes everything out of memory into table files, and merges those of each family.
+    pub fn compact(&self) -> Result<(), StorageError> {
+        for family in Family::ALL {
+            let handle = self.family(family)?;
+            self.db.flush_cf(handle).map_err(open::from_rocks)?;
+            let mut options = rocksdb::CompactOptions::default();
+            options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
+            self.db.compact_range_cf_opt(handle, None::<&[u8]>, None::<&[u8]>, &options);
+        }
+        Ok(())
+    }
+
+    /// Writes everything out of memory into table files.
+    pub fn flush(&self) -> Result<(), StorageError> {
+        for family in Family::ALL {
+            self.db.flush_cf(self.family(family)?).map_err(open::from_rocks)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.db.get_cf(self.family(family)?, key).map_err(open::from_rocks)
+    }
+
+    /// Makes a batch durable and visible, as a whole or not at all.
+    pub(super) fn commit(&self, batch: WriteBatch) -> Result<(), StorageError> {
+        let mut options = WriteOptions::default();
+        options.set_sync(true);
+        self.db.write_opt(batch, &options).map_err(open::from_rocks)
+    }
+
+    /// Takes a store that was made or changed by a committed batch into the registry.
+    pub(super) fn register(&self, record: StoreRecord) {
+        self.stores.insert(record.id, record);
+    }
+
+    /// Takes a deleted store out of the registry.
+    pub(super) fn unregister(&self, id: StoreId) {
+        self.stores.remove(&id);
+    }
+
+    /// The newest state of all families together, unchanging.
+    pub(super) fn view(&self) -> View<'_> {
+        View { database: self, snapshot: self.db.snapshot() }
+    }
+
+    fn family(&self, family: Family) -> Result<&rocksdb::ColumnFamily, StorageError> {
+        // Opening created every family, so this is for a programming error only.
+        self.db
+            .cf_handle(family.name())
+            .ok_or_else(|| StorageError::Io(format!("family `{}` is not open", family.name())))
+    }
+}
+
+/// Whose rows a visitor reads; it may stop, or fail.
+pub(super) type VisitRow<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StorageError>;
+
+/// All families under one snapshot.
+pub(super) struct View<'a> {
+    database: &'a Database,
+    snapshot: rocksdb::Snapshot<'a>,
+}
+
+impl View<'_> {
+    /// Visits the rows of a family with a prefix, in key order.
+    pub(super) fn walk(&self, family: Family, prefix: &[u8], visit: VisitRow<'_>) -> Result<(), StorageError> {
+        self.walk_from(family, prefix, prefix, visit)
+    }
+
+    fn walk_from(
+        &self,
+        family: Family,
+        start: &[u8],
+        prefix: &[u8],
+        visit: VisitRow<'_>,
+    ) -> Result<(), StorageError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        if let Some(end) = key::successor(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        let handle = self.database.family(family)?;
+        let mut rows = self.snapshot.raw_iterator_cf_opt(handle, options);
+        rows.seek(start);
+        while let Some((key, value)) = rows.item() {
+            if visit(key, value)?.is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(open::from_rocks)
+    }
+
+    /// One row.
+    pub(super) fn get(&self, family: Family, key: &[u8]) -> Result<Option<Vec<u8>>, StorageError> {
+        self.snapshot.get_cf(self.database.family(family)?, key).map_err(open::from_rocks)
+    }
+}
+
+/// An entry of the change log from its row.
+pub(super) fn read_change(key: &[u8], value: &[u8]) -> Result<ChangeRecord, StorageError> {
+    let place = || format!("changes row {}", show(key));
+    let mut parts = Parts::new(key);
+    let position = parts.u32().and_then(|_| Some((parts.u64()?, parts.u32()?)));
+    let Some((revision, ordinal)) = position.filter(|_| parts.is_empty()) else {
+        return Err(StorageError::damaged(place(), "key is not one of the change log"));
+    };
+    let change = codec::decode_change(value, &place)?;
+    let mut parts = Parts::new(&change.key);
+    let tuple = parts.tuple(Direction::Forward).filter(|_| parts.is_empty());
+    let tuple = tuple.ok_or_else(|| StorageError::damaged(place(), "tuple cannot be read"))?;
+    Ok(ChangeRecord {
+        revision: Revision(revision),
+        ordinal,
+        kind: change.kind,
+        tuple: Tuple { key: tuple.to_owned(), condition: change.condition, expires_at: change.expires_at },
+    })
+}

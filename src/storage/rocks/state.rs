@@ -1,0 +1,322 @@
+//! Reading one state of one store under one RocksDB snapshot: the head, or a past revision.
+
+use std::cmp::Ordering;
+use std::ops::ControlFlow;
+
+use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
+
+use super::families::{self, Family};
+use super::key::{self, Direction, REVISION_BYTES};
+use super::{Database, open};
+use crate::storage::codec::{self, Head};
+use crate::storage::error::StorageError;
+use crate::storage::filter::TupleFilter;
+use crate::storage::reader::{Row, TupleReader};
+use crate::tuple::{ObjectRef, Revision, SchemaId, SubjectKind, SubjectRef, Timestamp, TupleRef};
+
+/// One state of one store.
+///
+/// INVARIANT: the revision comes out of the snapshot that the rows come out of, so the two always belong together.
+/// The head reads the two current families alone; a past revision merges the history families in.
+pub struct StateReader<'a> {
+    database: &'a Database,
+    snapshot: Snapshot<'a>,
+    store: u32,
+    head: Head,
+    revision: Revision,
+    now: Timestamp,
+}
+
+type Visit<'v> = &'v mut dyn FnMut(&[u8], &Row) -> ControlFlow<()>;
+
+impl<'a> StateReader<'a> {
+    pub(super) fn open(database: &'a Database, store: u32) -> Result<StateReader<'a>, StorageError> {
+        let snapshot = database.db.snapshot();
+        let key = families::head_key(store);
+        let meta = database.family(Family::Meta)?;
+        let head = match snapshot.get_pinned_cf(meta, &key).map_err(open::from_rocks)? {
+            Some(bytes) => codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?,
+            // The store was deleted between look-up and snapshot: it reads as empty.
+            None => Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None },
+        };
+        Ok(StateReader { database, snapshot, store, head, revision: head.revision, now: head.time })
+    }
+
+    /// The same state, with expiry decided at another time.
+    pub fn at_time(mut self, now: Timestamp) -> StateReader<'a> {
+        self.now = now;
+        self
+    }
+
+    pub(super) fn at_revision(mut self, revision: Revision) -> Result<StateReader<'a>, StorageError> {
+        if revision > self.head.revision {
+            return Err(StorageError::AboveHead { asked: revision, head: self.head.revision });
+        }
+        let oldest = self.horizon()?;
+        if revision < oldest {
+            let record = self.database.revision_record(self.store, oldest)?;
+            let oldest_time = record.map_or(Timestamp::default(), |record| record.time);
+            return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
+        }
+        self.revision = revision;
+        Ok(self)
+    }
+
+    fn horizon(&self) -> Result<Revision, StorageError> {
+        let key = families::horizon_key(self.store);
+        match self.get_raw(Family::Meta, &key)? {
+            Some(bytes) => codec::decode_number(&bytes, &|| format!("meta row {}", key::show(&key))).map(Revision),
+            None => Ok(Revision::ZERO),
+        }
+    }
+
+    /// When the newest revision of the snapshot was committed.
+    pub(super) fn head_time(&self) -> Timestamp {
+        self.head.time
+    }
+
+    /// When the state's revision was committed.
+    pub fn committed_at(&self) -> Result<Timestamp, StorageError> {
+        if self.revision == self.head.revision || self.revision == Revision::ZERO {
+            return Ok(self.head.time);
+        }
+        Ok(self.record(self.revision)?.time)
+    }
+
+    /// The schema in force at the state's revision.
+    pub fn schema(&self) -> Result<Option<SchemaId>, StorageError> {
+        if self.revision == self.head.revision {
+            return Ok(self.head.schema);
+        }
+        if self.revision == Revision::ZERO {
+            return Ok(None);
+        }
+        Ok(self.record(self.revision)?.schema)
+    }
+
+    /// The last revision committed at or before a time. Commit times never decrease, so halving finds it.
+    pub(super) fn revision_at(&self, time: Timestamp) -> Result<Revision, StorageError> {
+        if time >= self.head.time {
+            return Ok(self.head.revision);
+        }
+        // Everything up to `low` was committed in time, nothing from `high` on.
+        let (mut low, mut high) = (Revision::ZERO, self.head.revision);
+        let horizon = self.horizon()?;
+        if horizon > Revision::ZERO {
+            if self.record(horizon)?.time > time {
+                let oldest_time = self.record(horizon)?.time;
+                let asked = Revision(horizon.0 - 1);
+                return Err(StorageError::BelowHorizon { asked, oldest: horizon, oldest_time });
+            }
+            low = horizon;
+        }
+        while high.0 - low.0 > 1 {
+            let middle = Revision(low.0 + (high.0 - low.0) / 2);
+            if self.record(middle)?.time <= time { low = middle } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    fn record(&self, revision: Revision) -> Result<crate::storage::RevisionRecord, StorageError> {
+        match self.get_raw(Family::Revisions, &key::revision(self.store, revision))? {
+            Some(bytes) => codec::decode_revision(&bytes, &|| format!("revisions row {revision}")),
+            None => Err(StorageError::damaged("revisions", format!("revision {revision} is missing"))),
+        }
+    }
+
+    fn get_raw(&self, family: Family, key: &[u8]) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StorageError> {
+        self.snapshot.get_pinned_cf(self.database.family(family)?, key).map_err(open::from_rocks)
+    }
+
+    fn is_past(&self) -> bool {
+        self.revision < self.head.revision
+    }
+
+    /// Visits the rows of the state under a prefix, in key order, with the key of their tuple.
+    fn visit(&self, direction: Direction, prefix: Vec<u8>, visit: Visit<'_>) -> Result<(), StorageError> {
+        let (current, history) = match direction {
+            Direction::Forward => (Family::Tuples, Family::History),
+            Direction::Backward => (Family::BySubject, Family::HistoryBySubject),
+        };
+        let mut current = Rows::open(self, current, &prefix)?;
+        if !self.is_past() {
+            while let Some((key, row)) = current.next(0)? {
+                if row.is_seen(self.revision, self.now) && visit(key, &row).is_break() {
+                    break;
+                }
+                current.advance();
+            }
+            return current.finish();
+        }
+        let mut history = Rows::open(self, history, &prefix)?;
+        loop {
+            let order = match (current.key(0)?, history.key(REVISION_BYTES)?) {
+                (None, None) => break,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                // Rows of one tuple: its history was first.
+                (Some(current), Some(history)) if current == history => Ordering::Greater,
+                (Some(current), Some(history)) => current.cmp(history),
+            };
+            let rows = if order.is_lt() { &mut current } else { &mut history };
+            let suffix = if order.is_lt() { 0 } else { REVISION_BYTES };
+            let ended = rows.ended(suffix);
+            if let Some((key, row)) = rows.next(suffix)?
+                && ended.is_none_or(|ended| ended > self.revision)
+                && row.is_seen(self.revision, self.now)
+                && visit(key, &row).is_break()
+            {
+                break;
+            }
+            rows.advance();
+        }
+        current.finish()?;
+        history.finish()
+    }
+}
+
+/// The rows of one family under a prefix.
+struct Rows<'r> {
+    iterator: DBRawIterator<'r>,
+    family: Family,
+}
+
+impl<'r> Rows<'r> {
+    fn open(state: &'r StateReader<'_>, family: Family, prefix: &[u8]) -> Result<Rows<'r>, StorageError> {
+        let mut options = ReadOptions::default();
+        if let Some(end) = key::successor(prefix) {
+            options.set_iterate_upper_bound(end);
+        }
+        let mut iterator = state.snapshot.raw_iterator_cf_opt(state.database.family(family)?, options);
+        iterator.seek(prefix);
+        Ok(Rows { iterator, family })
+    }
+
+    /// The tuple's part of the key: all but its last `suffix` bytes.
+    fn key(&self, suffix: usize) -> Result<Option<&[u8]>, StorageError> {
+        let Some(key) = self.iterator.key() else { return Ok(None) };
+        match key.len().checked_sub(suffix) {
+            Some(end) => Ok(Some(&key[..end])),
+            None => Err(StorageError::damaged(self.family.name(), format!("key {} is short", key::show(key)))),
+        }
+    }
+
+    fn next(&self, suffix: usize) -> Result<Option<(&[u8], Row)>, StorageError> {
+        let (Some(key), Some(value)) = (self.key(suffix)?, self.iterator.value()) else { return Ok(None) };
+        let row = codec::decode_row(value, &|| format!("{} row {}", self.family.name(), key::show(key)))?;
+        Ok(Some((key, row)))
+    }
+
+    /// The revision at the end of a history key.
+    fn ended(&self, suffix: usize) -> Option<Revision> {
+        let key = self.iterator.key()?;
+        let bytes = key.get(key.len().checked_sub(suffix)?..)?;
+        Some(Revision(u64::from_be_bytes(bytes.try_into().ok()?)))
+    }
+
+    fn advance(&mut self) {
+        if self.iterator.valid() {
+            self.iterator.next();
+        }
+    }
+
+    /// An iterator that met damage is merely at its end: only its status tells.
+    fn finish(&self) -> Result<(), StorageError> {
+        self.iterator.status().map_err(open::from_rocks)
+    }
+}
+
+impl TupleReader for StateReader<'_> {
+    fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn get(&self, tuple: TupleRef<'_>) -> Result<Option<Row>, StorageError> {
+        let key = key::forward(self.store, tuple);
+        if let Some(bytes) = self.get_raw(Family::Tuples, &key)? {
+            let row = codec::decode_row(&bytes, &|| format!("tuples row {tuple}"))?;
+            if row.created <= self.revision {
+                return Ok(row.is_seen(self.revision, self.now).then_some(row));
+            }
+        }
+        if !self.is_past() {
+            return Ok(None);
+        }
+        // Intervals of a tuple do not overlap, so the first that ended after the revision is the only candidate.
+        let history = Rows::open(self, Family::History, &key)?;
+        let mut history = history;
+        history.iterator.seek(key::with_revision(key.clone(), self.revision.next()));
+        let row = match history.next(REVISION_BYTES)? {
+            Some((found, row)) if found == key => row.is_seen(self.revision, self.now).then_some(row),
+            _ => None,
+        };
+        history.finish()?;
+        Ok(row)
+    }
+
+    fn subjects(
+        &self,
+        object: ObjectRef<'_>,
+        relation: &str,
+        kind: SubjectKind,
+        visit: &mut dyn FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let prefix = key::subjects_prefix(self.store, object, relation, kind);
+        self.visit_tuples(Direction::Forward, prefix, &mut |tuple, row| visit(tuple.subject, row))
+    }
+
+    fn objects(
+        &self,
+        subject: SubjectRef<'_>,
+        object_type: &str,
+        relation: &str,
+        visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let prefix = key::objects_prefix(self.store, subject, object_type, relation);
+        self.visit_tuples(Direction::Backward, prefix, &mut |tuple, row| visit(tuple.object, row))
+    }
+
+    fn scan(
+        &self,
+        filter: &TupleFilter,
+        visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let (direction, prefixes) = key::filter_prefixes(self.store, filter);
+        let mut flow = ControlFlow::Continue(());
+        for prefix in prefixes {
+            self.visit_tuples(direction, prefix, &mut |tuple, row| {
+                if filter.matches(tuple) {
+                    flow = visit(tuple, row);
+                }
+                flow
+            })?;
+            if flow.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl StateReader<'_> {
+    fn visit_tuples(
+        &self,
+        direction: Direction,
+        prefix: Vec<u8>,
+        visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let mut damaged = None;
+        self.visit(direction, prefix, &mut |key, row| match key::parse(direction, key) {
+            Some(tuple) => visit(tuple, row),
+            None => {
+                damaged = Some(StorageError::damaged("tuples", format!("key {}", key::show(key))));
+                ControlFlow::Break(())
+            }
+        })?;
+        damaged.map_or(Ok(()), Err)
+    }
+}

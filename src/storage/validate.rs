@@ -1,0 +1,427 @@
+//! Holding every family against the others, in bounded memory.
+//!
+//! Sets are compared without keeping them: every row is hashed in a form that both sides share, and the hashes are
+//! added up (a sum does not depend on order). Where two sums differ, a second pass looks each row up and names it.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use super::change::ChangeKind;
+use super::codec;
+use super::error::StorageError;
+use super::reader::Row;
+use super::rocks::{
+    DROPPING, Database, Direction, Family, Parts, REVISION_BYTES, View, head_key, horizon_key, parse, read_change,
+    show, tuple_key,
+};
+use crate::tuple::{Revision, Tuple, TupleRef};
+
+/// Findings kept; the rest is only counted.
+const FINDINGS_MAX: usize = 100;
+
+/// What validation saw.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Validation {
+    /// Current tuples, of all stores.
+    pub tuples: u64,
+    /// Rows of the past, of all stores.
+    pub history: u64,
+    /// Entries of the change log, of all stores.
+    pub changes: u64,
+    /// Revisions remembered, of all stores.
+    pub revisions: u64,
+    /// What does not hold: the first hundred.
+    pub findings: Vec<Finding>,
+    /// How many there are.
+    pub findings_total: u64,
+}
+
+/// One thing that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The family and row.
+    pub place: String,
+    /// What is wrong there.
+    pub problem: String,
+}
+
+/// An order-independent digest of a set of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct SetDigest {
+    count: u64,
+    sum: u128,
+}
+
+impl SetDigest {
+    fn add(&mut self, parts: &[&[u8]]) {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(u128::from_le_bytes(bytes));
+    }
+}
+
+/// The digests of one store, side against side.
+#[derive(Debug, Default)]
+struct StoreDigests {
+    forward: SetDigest,
+    backward: SetDigest,
+    history_forward: SetDigest,
+    history_backward: SetDigest,
+    /// Beginnings of intervals above the horizon: as the rows say, as the log says.
+    begun_rows: SetDigest,
+    begun_log: SetDigest,
+    /// Ends of intervals above the horizon.
+    ended_rows: SetDigest,
+    ended_log: SetDigest,
+    horizon: Revision,
+    head: Revision,
+}
+
+impl Database {
+    /// Holds all families against each other. `progress` is told what is being read.
+    ///
+    /// # Errors
+    /// Only when rows cannot be read at all; everything that does not hold is a finding.
+    pub fn validate(&self, progress: &mut dyn FnMut(&str)) -> Result<Validation, StorageError> {
+        let mut run = Run { view: self.view(), result: Validation::default(), stores: BTreeMap::new() };
+        for store in self.stores() {
+            run.open_store(store.number)?;
+        }
+        progress("tuples");
+        run.current(Family::Tuples, Direction::Forward)?;
+        progress("by_subject");
+        run.current(Family::BySubject, Direction::Backward)?;
+        progress("history");
+        run.history(Family::History, Direction::Forward)?;
+        progress("history_by_subject");
+        run.history(Family::HistoryBySubject, Direction::Backward)?;
+        run.intervals()?;
+        progress("changes");
+        run.changes()?;
+        progress("revisions");
+        run.revisions()?;
+        run.compare()?;
+        Ok(run.result)
+    }
+}
+
+struct Run<'a> {
+    view: View<'a>,
+    result: Validation,
+    stores: BTreeMap<u32, StoreDigests>,
+}
+
+const GO_ON: Result<ControlFlow<()>, StorageError> = Ok(ControlFlow::Continue(()));
+
+impl Validation {
+    fn find(&mut self, place: String, problem: impl Into<String>) {
+        self.findings_total += 1;
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(Finding { place, problem: problem.into() });
+        }
+    }
+}
+
+/// A row of one of the four tuple families, as far as it could be read.
+struct Read<'k> {
+    store: u32,
+    tuple: TupleRef<'k>,
+    row: Row,
+    ended: Option<Revision>,
+}
+
+/// Reads a row, or says what is wrong with it.
+fn read_row<'k>(direction: Direction, key: &'k [u8], value: &[u8], has_end: bool) -> Result<Read<'k>, String> {
+    let end = if has_end { key.len().checked_sub(REVISION_BYTES).ok_or("key is short")? } else { key.len() };
+    let (tuple_key, suffix) = key.split_at(end);
+    let store = Parts::new(key).u32().ok_or("key is short")?;
+    let tuple = parse(direction, tuple_key).ok_or("key is not one of a tuple")?;
+    // Every name in a key has passed the parser when it was written.
+    let text = tuple.to_string();
+    if TupleRef::parse(&text).ok() != Some(tuple) {
+        return Err(format!("`{text}` breaks the rules for names"));
+    }
+    let row = codec::decode_row(value, &String::new).map_err(|error| error.to_string())?;
+    Ok(Read { store, tuple, row, ended: Parts::new(suffix).u64().map(Revision) })
+}
+
+fn begin_parts<'p>(key: &'p [u8], created: &'p [u8; 8], rest: &'p str) -> [&'p [u8]; 3] {
+    [key, created, rest.as_bytes()]
+}
+
+/// Condition and expiry, the same for a row and for the change that wrote it.
+fn attributes(row: &Row) -> String {
+    let condition = row.condition.as_ref().map(ToString::to_string);
+    format!("{condition:?} {:?}", row.expires_at)
+}
+
+impl Run<'_> {
+    fn open_store(&mut self, number: u32) -> Result<(), StorageError> {
+        let mut digests = StoreDigests::default();
+        match self.view.get(Family::Meta, &head_key(number))? {
+            Some(bytes) => digests.head = codec::decode_head(&bytes, &|| "meta".to_owned())?.revision,
+            None => self.result.find(format!("meta head/{number}"), "is missing"),
+        }
+        if let Some(bytes) = self.view.get(Family::Meta, &horizon_key(number))? {
+            digests.horizon = Revision(codec::decode_number(&bytes, &|| "meta".to_owned())?);
+        }
+        self.stores.insert(number, digests);
+        Ok(())
+    }
+
+    /// Rows of stores that do not exist are findings, but for those that are being dropped.
+    fn orphan(&mut self, family: Family, store: u32) -> Result<(), StorageError> {
+        let mut dropping = [DROPPING, &store.to_be_bytes()].concat();
+        if self.view.get(Family::Meta, &dropping)?.is_none() {
+            dropping.clear();
+            self.result.find(format!("{} of store number {store}", family.name()), "belongs to no store");
+        }
+        Ok(())
+    }
+
+    fn current(&mut self, family: Family, direction: Direction) -> Result<(), StorageError> {
+        let Run { view, result, stores } = self;
+        let mut orphans = Vec::new();
+        view.walk(family, &[], &mut |key, value| {
+            let read = match read_row(direction, key, value, false) {
+                Ok(read) => read,
+                Err(problem) => {
+                    result.find(format!("{} row {}", family.name(), show(key)), problem);
+                    return GO_ON;
+                }
+            };
+            let Some(digests) = stores.get_mut(&read.store) else {
+                if orphans.last() != Some(&read.store) {
+                    orphans.push(read.store);
+                }
+                return GO_ON;
+            };
+            let forward = tuple_key(Direction::Forward, read.store, read.tuple);
+            if direction == Direction::Backward {
+                digests.backward.add(&[&forward, value]);
+                return GO_ON;
+            }
+            result.tuples += 1;
+            digests.forward.add(&[&forward, value]);
+            let created = read.row.created;
+            if created > digests.head || created == Revision::ZERO {
+                let problem = format!("is of revision {created}, the store is at {}", digests.head);
+                result.find(format!("tuples row {}", read.tuple), problem);
+            }
+            if created > digests.horizon {
+                digests.begun_rows.add(&begin_parts(&forward, &created.0.to_be_bytes(), &attributes(&read.row)));
+            }
+            GO_ON
+        })?;
+        orphans.into_iter().try_for_each(|store| self.orphan(family, store))
+    }
+
+    fn history(&mut self, family: Family, direction: Direction) -> Result<(), StorageError> {
+        let Run { view, result, stores } = self;
+        let mut orphans = Vec::new();
+        view.walk(family, &[], &mut |key, value| {
+            let read = match read_row(direction, key, value, true) {
+                Ok(read) => read,
+                Err(problem) => {
+                    result.find(format!("{} row {}", family.name(), show(key)), problem);
+                    return GO_ON;
+                }
+            };
+            let (Some(digests), Some(ended)) = (stores.get_mut(&read.store), read.ended) else {
+                if orphans.last() != Some(&read.store) {
+                    orphans.push(read.store);
+                }
+                return GO_ON;
+            };
+            let forward = tuple_key(Direction::Forward, read.store, read.tuple);
+            if direction == Direction::Backward {
+                digests.history_backward.add(&[&forward, &ended.0.to_be_bytes(), value]);
+                return GO_ON;
+            }
+            result.history += 1;
+            digests.history_forward.add(&[&forward, &ended.0.to_be_bytes(), value]);
+            if ended <= digests.horizon {
+                let problem = format!("ended at {ended}, not above the horizon {}", digests.horizon);
+                result.find(format!("history row {}", read.tuple), problem);
+            } else {
+                digests.ended_rows.add(&[&forward, &ended.0.to_be_bytes()]);
+            }
+            let created = read.row.created;
+            if created > digests.horizon {
+                digests.begun_rows.add(&begin_parts(&forward, &created.0.to_be_bytes(), &attributes(&read.row)));
+            }
+            GO_ON
+        })?;
+        orphans.into_iter().try_for_each(|store| self.orphan(family, store))
+    }
+
+    /// The intervals of a tuple overlap neither each other nor its current row.
+    fn intervals(&mut self) -> Result<(), StorageError> {
+        let Run { view, result, .. } = self;
+        let mut last: Option<(Vec<u8>, Revision)> = None;
+        view.walk(Family::History, &[], &mut |key, value| {
+            let Ok(Read { tuple, row, ended: Some(ended), .. }) =
+                read_row(Direction::Forward, key, value, true)
+            else {
+                return GO_ON;
+            };
+            let tuple_key = &key[..key.len() - REVISION_BYTES];
+            let place = || format!("history row {tuple}");
+            if row.created >= ended {
+                result.find(place(), format!("begins at {} and ends at {ended}", row.created));
+            }
+            if let Some((before, before_ended)) = &last
+                && before == tuple_key
+                && *before_ended > row.created
+            {
+                let problem = format!("begins at {} before the one that ends at {before_ended}", row.created);
+                result.find(place(), problem);
+            }
+            if let Some(bytes) = view.get(Family::Tuples, tuple_key)?
+                && let Ok(current) = codec::decode_row(&bytes, &String::new)
+                && current.created < ended
+            {
+                result.find(place(), format!("ends at {ended}, after its current row began at {}", current.created));
+            }
+            last = Some((tuple_key.to_vec(), ended));
+            GO_ON
+        })
+    }
+
+    /// The log, replayed: every beginning and every end of an interval has its entry, and the other way round.
+    fn changes(&mut self) -> Result<(), StorageError> {
+        let Run { view, result, stores } = self;
+        view.walk(Family::Changes, &[], &mut |key, value| {
+            let change = match read_change(key, value) {
+                Ok(change) => change,
+                Err(error) => {
+                    result.find(format!("changes row {}", show(key)), error.to_string());
+                    return GO_ON;
+                }
+            };
+            let store = Parts::new(key).u32().unwrap_or(0);
+            let Some(digests) = stores.get_mut(&store) else { return GO_ON };
+            result.changes += 1;
+            let forward = tuple_key(Direction::Forward, store, change.tuple.key.as_ref());
+            let at = change.revision.0.to_be_bytes();
+            if matches!(change.kind, ChangeKind::Written | ChangeKind::Replaced) {
+                let Tuple { condition, expires_at, .. } = change.tuple;
+                let row = Row { created: change.revision, condition, expires_at };
+                digests.begun_log.add(&begin_parts(&forward, &at, &attributes(&row)));
+            }
+            if change.kind != ChangeKind::Written {
+                digests.ended_log.add(&[&forward, &at]);
+            }
+            GO_ON
+        })
+    }
+
+    /// Revisions follow each other without a gap up to the head, times never go back, counts and schemas are right.
+    fn revisions(&mut self) -> Result<(), StorageError> {
+        let Run { view, result, stores } = self;
+        for (&store, digests) in stores.iter() {
+            let mut expected = digests.horizon.next();
+            let mut last = None;
+            view.walk(Family::Revisions, &store.to_be_bytes(), &mut |key, value| {
+                let mut parts = Parts::new(key);
+                let revision = parts.u32().and_then(|_| parts.u64()).map(Revision);
+                let place = || format!("revisions row {}", show(key));
+                let (Some(revision), Ok(record)) = (revision, codec::decode_revision(value, &place)) else {
+                    result.find(place(), "cannot be read");
+                    return GO_ON;
+                };
+                result.revisions += 1;
+                if revision != expected && revision != digests.horizon {
+                    result.find(place(), format!("is revision {revision}, {expected} should follow"));
+                }
+                expected = revision.next();
+                if last.is_some_and(|last| record.time < last) {
+                    result.find(place(), "was committed before the one before it");
+                }
+                last = Some(record.time);
+                let prefix = [store.to_be_bytes().as_slice(), &revision.0.to_be_bytes()].concat();
+                let mut changes = 0;
+                view.walk(Family::Changes, &prefix, &mut |_, _| {
+                    changes += 1;
+                    GO_ON
+                })?;
+                if changes != record.changes && revision > digests.horizon {
+                    let problem = format!("has {changes} changes, its record says {}", record.changes);
+                    result.find(place(), problem);
+                }
+                if let Some(schema) = record.schema {
+                    let key = [store.to_be_bytes().as_slice(), &schema.to_bytes()].concat();
+                    if view.get(Family::Schemas, &key)?.is_none() {
+                        result.find(place(), format!("its schema `{schema}` is missing"));
+                    }
+                }
+                GO_ON
+            })?;
+            if expected != digests.head.next() && digests.head > digests.horizon {
+                let problem = format!("the last revision is {}, the head says {}", expected.0 - 1, digests.head);
+                result.find(format!("revisions of store number {store}"), problem);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self) -> Result<(), StorageError> {
+        let stores = std::mem::take(&mut self.stores);
+        for (store, digests) in &stores {
+            if digests.forward != digests.backward {
+                self.locate(*store, Family::Tuples, Family::BySubject, false)?;
+            }
+            if digests.history_forward != digests.history_backward {
+                self.locate(*store, Family::History, Family::HistoryBySubject, true)?;
+            }
+            for (what, rows, log) in [
+                ("written", digests.begun_rows, digests.begun_log),
+                ("ended", digests.ended_rows, digests.ended_log),
+            ] {
+                if rows != log {
+                    let problem = format!(
+                        "replaying the change log does not give the rows: {} rows were {what}, the log has {}",
+                        rows.count, log.count
+                    );
+                    self.result.find(format!("changes of store number {store}"), problem);
+                }
+            }
+        }
+        self.stores = stores;
+        Ok(())
+    }
+
+    /// Names the rows of two families that differ.
+    fn locate(&mut self, store: u32, forward: Family, backward: Family, has_end: bool) -> Result<(), StorageError> {
+        let sides = [
+            (forward, Direction::Forward, backward, Direction::Backward),
+            (backward, Direction::Backward, forward, Direction::Forward),
+        ];
+        for (family, direction, other, other_direction) in sides {
+            let Run { view, result, .. } = self;
+            view.walk(family, &store.to_be_bytes(), &mut |key, value| {
+                let Ok(read) = read_row(direction, key, value, has_end) else { return GO_ON };
+                let mut twin = tuple_key(other_direction, store, read.tuple);
+                if let Some(ended) = read.ended {
+                    twin.extend_from_slice(&ended.0.to_be_bytes());
+                }
+                let place = || format!("{} row {}", family.name(), read.tuple);
+                match view.get(other, &twin)? {
+                    None => result.find(place(), format!("is missing in {}", other.name())),
+                    Some(other_value) if other_value != value && direction == Direction::Forward => {
+                        result.find(place(), format!("differs from its row in {}", other.name()));
+                    }
+                    Some(_) => {}
+                }
+                GO_ON
+            })?;
+        }
+        Ok(())
+    }
+}
