@@ -1,0 +1,126 @@
+//! Which tuples a schema lets in.
+
+use super::write::WriteRefusal;
+use crate::schema::resolved::{RestrictionShape, Schema};
+use crate::tuple::{Subject, Tuple};
+
+/// Why a schema does not let a tuple in.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The schema has no such type.
+    #[error("type `{0}` is not in the schema")]
+    UnknownType(String),
+    /// The type has no such relation.
+    #[error("relation `{relation}` is not defined on type `{object_type}`")]
+    UnknownRelation {
+        /// The type.
+        object_type: String,
+        /// The relation it does not have.
+        relation: String,
+    },
+    /// Nobody can be written on the relation: it is computed from others.
+    #[error("relation `{0}` is computed, nobody can be written on it directly")]
+    NotAssignable(String),
+    /// The relation does not take such a subject.
+    #[error("`{subject}` is not allowed on `{relation}`, which takes {allowed}")]
+    NotAllowed {
+        /// The subject's kind: `user`, `group#member` or `user:*`.
+        subject: String,
+        /// `type#relation`.
+        relation: String,
+        /// What it takes.
+        allowed: String,
+    },
+    /// The tuple lacks a condition.
+    #[error("`{subject}` is allowed on `{relation}` only with a condition")]
+    ConditionMissing {
+        /// The subject's kind.
+        subject: String,
+        /// `type#relation`.
+        relation: String,
+    },
+    /// The tuple has a condition that is not allowed here.
+    #[error("condition `{condition}` is not allowed for `{subject}` on `{relation}`")]
+    ConditionNotAllowed {
+        /// The condition.
+        condition: String,
+        /// The subject's kind.
+        subject: String,
+        /// `type#relation`.
+        relation: String,
+    },
+    /// The userset holds the relation on itself anyway.
+    #[error("the tuple says of a userset that it is itself")]
+    Implicit,
+}
+
+impl Rejection {
+    pub(super) fn refused(tuple: &Tuple, reason: Rejection) -> WriteRefusal {
+        WriteRefusal::Rejected { tuple: tuple.to_string(), reason }
+    }
+}
+
+/// Whether a schema lets a tuple in.
+///
+/// # Errors
+/// Why it does not.
+pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
+    let key = &tuple.key;
+    let find_type =
+        |name: &str| schema.type_named(name).ok_or_else(|| Rejection::UnknownType(name.to_owned()));
+    let find_relation = |object_type, name: &str| {
+        schema.relation_named(object_type, name).ok_or_else(|| Rejection::UnknownRelation {
+            object_type: schema.type_at(object_type).name.to_string(),
+            relation: name.to_owned(),
+        })
+    };
+    let object_type = find_type(key.object.object_type())?;
+    let relation = find_relation(object_type, key.relation.as_str())?;
+    let text = || schema.relation_text(relation);
+    let restrictions = &schema.relation_at(relation).restrictions;
+    if restrictions.is_empty() {
+        return Err(Rejection::NotAssignable(text()));
+    }
+    let subject_type = find_type(key.subject.subject_type())?;
+    let (shape, kind) = match &key.subject {
+        Subject::Object(object) => (RestrictionShape::Object, object.object_type().to_owned()),
+        Subject::Wildcard(name) => (RestrictionShape::Wildcard, format!("{name}:*")),
+        Subject::Userset(object, name) => {
+            let asked = find_relation(subject_type, name.as_str())?;
+            if *object == key.object && asked == relation {
+                return Err(Rejection::Implicit);
+            }
+            (RestrictionShape::Userset(asked), schema.relation_text(asked))
+        }
+    };
+    let mut of_shape =
+        restrictions.iter().filter(|it| it.subject_type == subject_type && it.shape == shape).peekable();
+    if of_shape.peek().is_none() {
+        let allowed: Vec<String> = restrictions.iter().map(|it| show(schema, it)).collect();
+        return Err(Rejection::NotAllowed { subject: kind, relation: text(), allowed: allowed.join(", ") });
+    }
+    let given = tuple.condition.as_ref().map(|condition| condition.name());
+    let fits = of_shape.any(|it| it.condition.map(|at| &*schema.condition_at(at).name) == given);
+    match given {
+        _ if fits => Ok(()),
+        None => Err(Rejection::ConditionMissing { subject: kind, relation: text() }),
+        Some(condition) => Err(Rejection::ConditionNotAllowed {
+            condition: condition.to_owned(),
+            subject: kind,
+            relation: text(),
+        }),
+    }
+}
+
+fn show(schema: &Schema, restriction: &crate::schema::resolved::Restriction) -> String {
+    let subject_type = &schema.type_at(restriction.subject_type).name;
+    let mut text = match restriction.shape {
+        RestrictionShape::Object => format!("`{subject_type}`"),
+        RestrictionShape::Wildcard => format!("`{subject_type}:*`"),
+        RestrictionShape::Userset(relation) => format!("`{}`", schema.relation_text(relation)),
+    };
+    if let Some(condition) = restriction.condition {
+        text.push_str(&format!(" with `{}`", schema.condition_at(condition).name));
+    }
+    text
+}

@@ -1,0 +1,61 @@
+//! Which state of a store a question is about.
+
+use std::str::FromStr;
+
+use super::error::EngineError;
+use super::Engine;
+use crate::storage::{StateReader, StoreRecord};
+use crate::tuple::{Timestamp, Token};
+
+/// Which state, and what is taken as now.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum At {
+    /// The newest state, now.
+    #[default]
+    Head,
+    /// A token: its revision, its time.
+    Token(String),
+    /// The last state committed at or before a time, seen at that time.
+    Time(Timestamp),
+}
+
+impl FromStr for At {
+    type Err = EngineError;
+
+    /// Reads a time, else takes the text for a token; whether it is one shows when it is used.
+    fn from_str(text: &str) -> Result<At, EngineError> {
+        if let Ok(time) = text.parse() {
+            return Ok(At::Time(time));
+        }
+        // A token is base64url: what is not cannot be one.
+        let is_token = text.len() > 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if is_token { Ok(At::Token(text.to_owned())) } else { Err(EngineError::NoTokenOrTime(text.to_owned())) }
+    }
+}
+
+impl Engine {
+    /// A reader of the state, under a snapshot of its own.
+    pub(super) fn state(&self, store: &StoreRecord, at: &At) -> Result<StateReader<'_>, EngineError> {
+        let database = self.database();
+        match at {
+            At::Head => Ok(database.head(store.number)?),
+            At::Time(time) => Ok(database.at_time(store.number, *time)?),
+            At::Token(text) => {
+                let token = self.open_token(store, text)?;
+                Ok(database.past(store.number, token.revision, token.time)?)
+            }
+        }
+    }
+
+    /// Reads a token and makes sure that it is one of this store.
+    pub(super) fn open_token(&self, store: &StoreRecord, text: &str) -> Result<Token, EngineError> {
+        let token = Token::open(text, self.database().token_key())?;
+        if token.store != store.id {
+            return Err(EngineError::ForeignToken { asked: store.id, found: token.store });
+        }
+        if token.incarnation != self.database().incarnation() {
+            return Err(EngineError::OldIncarnation);
+        }
+        Ok(token)
+    }
+}

@@ -1,0 +1,13 @@
+//! Create a store.
+
+use super::error::EngineError;
+use super::Engine;
+use crate::storage::StoreRecord;
+use crate::tuple::StoreId;
+
+impl Engine {
+    /// Makes a store with a new id.
+    pub fn create_store(&self, name: Option<String>) -> Result<StoreRecord, EngineError> {
+        Ok(self.writer.create_store(StoreId::generate(), name)?)
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a verb did not do what was asked.
+
+use super::precondition::PreconditionError;
+use super::write::WriteRefusal;
+use crate::eval::EvalError;
+use crate::schema::Problems;
+use crate::storage::{StorageError, WriteError};
+use crate::tuple::{SchemaId, StoreId, TokenError};
+
+/// Why a verb did not do what was asked. Nothing was changed when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// By storage.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The question has no answer.
+    #[error(transparent)]
+    Eval(#[from] EvalError),
+    /// The schema breaks rules of the language.
+    #[error("the schema has problems:\n{0}")]
+    Schema(Box<Problems>),
+    /// The store has no schema yet, or had none then.
+    #[error("store `{0}` has no schema: write one with `stonetown schema write`")]
+    NoSchema(StoreId),
+    /// The store has no schema of this id.
+    #[error("store `{store}` has no schema `{schema}`")]
+    UnknownSchema {
+        /// The store.
+        store: StoreId,
+        /// The schema it does not have.
+        schema: SchemaId,
+    },
+    /// A text that is no token of this data directory.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// A token of another store.
+    #[error("the token is of store `{found}`, the question is about store `{asked}`")]
+    ForeignToken {
+        /// The store asked about.
+        asked: StoreId,
+        /// The token's.
+        found: StoreId,
+    },
+    /// A token from before the data directory was restored.
+    #[error("the token was made before this data directory was restored from a backup: ask again without it")]
+    OldIncarnation,
+    /// A text after `--at` that is neither.
+    #[error("`{0}` is neither a token nor a time: pass a token as an answer printed it, or RFC 3339 such as `2026-11-22T14:30:00Z`")]
+    NoTokenOrTime(String),
+    /// The write was refused.
+    #[error(transparent)]
+    Refused(#[from] WriteRefusal),
+    /// A text that is no precondition.
+    #[error(transparent)]
+    Precondition(#[from] PreconditionError),
+}
+
+impl From<Problems> for EngineError {
+    fn from(problems: Problems) -> EngineError {
+        EngineError::Schema(Box::new(problems))
+    }
+}
+
+impl<E: Into<EngineError>> From<WriteError<E>> for EngineError {
+    fn from(error: WriteError<E>) -> EngineError {
+        match error {
+            WriteError::Storage(error) => error.into(),
+            WriteError::Refused(error) => error.into(),
+        }
+    }
+}

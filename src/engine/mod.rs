@@ -1,0 +1,104 @@
+//! The verbs: one file each. Everything above (the command line, the HTTP API, bulk tools) asks here, and only here.
+
+mod admission;
+mod at;
+mod changes;
+mod check;
+mod create_store;
+mod delete_store;
+mod error;
+mod expand;
+mod list_stores;
+mod precondition;
+mod programs;
+mod read;
+mod read_schema;
+mod settings;
+mod store_stats;
+mod validate;
+mod write;
+mod write_schema;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::eval::Program;
+use crate::storage::{Database, StorageError, StoreRecord, TupleReader, Writer};
+use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
+
+pub use admission::{Rejection, admit};
+pub use at::At;
+pub use changes::ChangesRequest;
+pub use check::{CheckAnswer, CheckRequest};
+pub use error::EngineError;
+pub use expand::{ExpandAnswer, ExpandRequest};
+pub use precondition::{Precondition, PreconditionError};
+pub use read::{ReadAnswer, ReadRequest, ReadTuple};
+pub use read_schema::{SchemaDocument, SchemaInfo};
+pub use settings::Settings;
+pub use store_stats::StoreStats;
+pub use write::{OnDuplicate, OnMissing, WriteAnswer, WriteRefusal, WriteRequest};
+pub use write_schema::WriteSchemaAnswer;
+
+/// An open data directory, ready to answer and to change.
+pub struct Engine {
+    shared: Arc<Shared>,
+    writer: Writer,
+}
+
+/// What plans on the writer's thread need too.
+struct Shared {
+    database: Arc<Database>,
+    programs: programs::Programs,
+    settings: Settings,
+}
+
+impl Engine {
+    /// Opens a data directory.
+    ///
+    /// # Errors
+    /// Whatever keeps the directory from being served: see [`StorageError`].
+    pub fn open(dir: &Path, settings: Settings) -> Result<Engine, StorageError> {
+        let database = Arc::new(Database::open(dir, &settings.database)?);
+        let writer = Writer::start(Arc::clone(&database))?;
+        let programs = programs::Programs::default();
+        Ok(Engine { shared: Arc::new(Shared { database, programs, settings }), writer })
+    }
+
+    /// The settings it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// The text form of a token.
+    pub fn seal(&self, token: &Token) -> String {
+        token.seal(self.database().token_key())
+    }
+
+    fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
+    fn store(&self, id: StoreId) -> Result<StoreRecord, StorageError> {
+        self.database().store(id).ok_or(StorageError::NoStore(id))
+    }
+
+    fn token(&self, store: StoreId, revision: Revision, time: Timestamp) -> Token {
+        Token { store, incarnation: self.database().incarnation(), revision, time }
+    }
+
+    fn token_of(&self, store: StoreId, state: &dyn TupleReader) -> Token {
+        self.token(store, state.revision(), state.now())
+    }
+
+    /// The schema asked for by name, else the one in force in a state.
+    fn program(
+        &self,
+        store: &StoreRecord,
+        named: Option<SchemaId>,
+        in_force: Option<SchemaId>,
+    ) -> Result<(SchemaId, Arc<Program>), EngineError> {
+        let id = named.or(in_force).ok_or(EngineError::NoSchema(store.id))?;
+        Ok((id, self.shared.programs.get(&self.shared.database, store.number, id)?))
+    }
+}

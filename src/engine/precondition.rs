@@ -1,0 +1,145 @@
+//! Preconditions: what has to be true of the state before a write for the write to be made.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::str::FromStr;
+
+use crate::storage::{Database, FilterError, StorageError, TupleFilter, TupleReader};
+use crate::tuple::{Token, TupleError, TupleKey};
+
+/// What has to be true before a write. Counted and looked up in the state that the write finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// `exists TUPLE`.
+    Exists(TupleKey),
+    /// `absent TUPLE`.
+    Absent(TupleKey),
+    /// `at-least N FILTER`: at least so many tuples match.
+    AtLeast(u64, TupleFilter),
+    /// `at-most N FILTER`: at most so many tuples match.
+    AtMost(u64, TupleFilter),
+    /// `unchanged FILTER since TOKEN`: the tuples that match are the ones that matched then, none written again.
+    Unchanged(TupleFilter, String),
+}
+
+/// A text that is no precondition.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PreconditionError {
+    /// Its first words are unknown.
+    #[error("`{0}` is no precondition: write `exists TUPLE`, `absent TUPLE`, `at-least N FILTER`, `at-most N FILTER` or `unchanged FILTER since TOKEN`")]
+    Unknown(String),
+    /// Its tuple cannot be read.
+    #[error("precondition `{text}`: {cause}")]
+    Tuple {
+        /// As given.
+        text: String,
+        /// What is wrong.
+        cause: TupleError,
+    },
+    /// Its filter cannot be read.
+    #[error("precondition `{text}`: {cause}")]
+    Filter {
+        /// As given.
+        text: String,
+        /// What is wrong.
+        cause: FilterError,
+    },
+}
+
+impl Precondition {
+    /// None when it holds, else what was found instead. `since` is the opened token of [`Precondition::Unchanged`].
+    pub(super) fn violation(
+        &self,
+        state: &dyn TupleReader,
+        past: Option<(&Database, u32, Token)>,
+    ) -> Result<Option<String>, StorageError> {
+        let found = match self {
+            Precondition::Exists(key) => state.get(key.as_ref())?.is_none().then(|| "it does not".to_owned()),
+            Precondition::Absent(key) => state.get(key.as_ref())?.is_some().then(|| "it exists".to_owned()),
+            Precondition::AtLeast(least, filter) => {
+                let count = count(state, filter, *least)?;
+                (count < *least).then(|| format!("there are {count}"))
+            }
+            Precondition::AtMost(most, filter) => {
+                let count = count(state, filter, most.saturating_add(1))?;
+                (count > *most).then(|| "there are more".to_owned())
+            }
+            Precondition::Unchanged(filter, _) => {
+                let Some((database, store, token)) = past else { return Ok(None) };
+                let mut written = None;
+                let mut now = 0;
+                state.scan(filter, &mut |tuple, row| {
+                    now += 1;
+                    if row.created > token.revision {
+                        written = Some(format!("`{tuple}` was written since"));
+                        return ControlFlow::Break(());
+                    }
+                    ControlFlow::Continue(())
+                })?;
+                // What is there now and was not written since was there then: so equal numbers mean equal tuples.
+                let then = || count(&database.past(store, token.revision, token.time)?, filter, u64::MAX);
+                match written {
+                    None => {
+                        let then = then()?;
+                        (then != now).then(|| format!("{} of {then} are gone", then.saturating_sub(now)))
+                    }
+                    written => written,
+                }
+            }
+        };
+        Ok(found)
+    }
+}
+
+/// How many tuples match, counted no farther than `enough`.
+fn count(state: &dyn TupleReader, filter: &TupleFilter, enough: u64) -> Result<u64, StorageError> {
+    let mut count = 0;
+    state.scan(filter, &mut |_, _| {
+        count += 1;
+        if count >= enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(count)
+}
+
+impl FromStr for Precondition {
+    type Err = PreconditionError;
+
+    fn from_str(text: &str) -> Result<Precondition, PreconditionError> {
+        let unknown = || PreconditionError::Unknown(text.to_owned());
+        let tuple = |rest: &str| {
+            rest.trim().parse::<TupleKey>().map_err(|cause| PreconditionError::Tuple { text: text.to_owned(), cause })
+        };
+        let filter = |rest: &str| {
+            let cause = |cause| PreconditionError::Filter { text: text.to_owned(), cause };
+            rest.trim().parse::<TupleFilter>().map_err(cause)
+        };
+        let counted = |rest: &str| {
+            let (number, rest) = rest.trim().split_once(' ').ok_or_else(unknown)?;
+            Ok((number.parse().map_err(|_| unknown())?, filter(rest)?))
+        };
+        let (word, rest) = text.trim().split_once(' ').ok_or_else(unknown)?;
+        match word {
+            "exists" => Ok(Precondition::Exists(tuple(rest)?)),
+            "absent" => Ok(Precondition::Absent(tuple(rest)?)),
+            "at-least" => counted(rest).map(|(number, filter)| Precondition::AtLeast(number, filter)),
+            "at-most" => counted(rest).map(|(number, filter)| Precondition::AtMost(number, filter)),
+            "unchanged" => {
+                let (matched, token) = rest.rsplit_once(" since ").ok_or_else(unknown)?;
+                Ok(Precondition::Unchanged(filter(matched)?, token.trim().to_owned()))
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl fmt::Display for Precondition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Precondition::Exists(key) => write!(f, "exists {key}"),
+            Precondition::Absent(key) => write!(f, "absent {key}"),
+            Precondition::AtLeast(number, filter) => write!(f, "at-least {number} {filter}"),
+            Precondition::AtMost(number, filter) => write!(f, "at-most {number} {filter}"),
+            Precondition::Unchanged(filter, token) => write!(f, "unchanged {filter} since {token}"),
+        }
+    }
+}

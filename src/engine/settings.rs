@@ -1,0 +1,29 @@
+//! The settings of an engine.
+
+use crate::eval::Limits;
+use crate::schema::Limits as SchemaLimits;
+use crate::storage::DatabaseOptions;
+
+/// How an engine is opened, and what it allows.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The data directory.
+    pub database: DatabaseOptions,
+    /// What one question may take.
+    pub limits: Limits,
+    /// How large a schema may be.
+    pub schema_limits: SchemaLimits,
+    /// Tuples in one write, deletions included.
+    pub write_tuples_max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            database: DatabaseOptions::default(),
+            limits: Limits::default(),
+            schema_limits: SchemaLimits::default(),
+            write_tuples_max: 1_000_000,
+        }
+    }
+}

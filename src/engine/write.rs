@@ -1,0 +1,218 @@
+//! Write: tuples come and go, all of them in one revision, or none.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::admission::{Rejection, admit};
+use super::error::EngineError;
+use super::precondition::Precondition;
+use super::{Engine, Shared};
+use crate::storage::{Change, Row, TupleReader};
+use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleKey};
+
+/// A write.
+#[derive(Debug, Clone)]
+pub struct WriteRequest {
+    /// In which store.
+    pub store: StoreId,
+    /// Tuples to be there afterwards.
+    pub writes: Vec<Tuple>,
+    /// Tuples to be gone afterwards.
+    pub deletes: Vec<TupleKey>,
+    /// What has to be true before.
+    pub preconditions: Vec<Precondition>,
+    /// What to do with a tuple that is there already.
+    pub on_duplicate: OnDuplicate,
+    /// What to do with a deletion of a tuple that is not there.
+    pub on_missing: OnMissing,
+    /// The schema that lets the tuples in; none: the one in force.
+    pub schema: Option<SchemaId>,
+}
+
+/// What to do with a tuple that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnDuplicate {
+    /// Refuse the write.
+    #[default]
+    Error,
+    /// Leave it, if condition and expiry are the same; refuse the write otherwise.
+    Ignore,
+    /// Give it the new condition and expiry.
+    Replace,
+}
+
+/// What to do with a deletion of a tuple that is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnMissing {
+    /// Refuse the write.
+    #[default]
+    Error,
+    /// Leave it at that.
+    Ignore,
+}
+
+/// An accepted write, durable.
+#[derive(Debug, Clone)]
+pub struct WriteAnswer {
+    /// The state it left.
+    pub token: Token,
+    /// Tuples written or deleted; the others were as asked for already.
+    pub changed: usize,
+    /// The schema that let the tuples in.
+    pub schema: Option<SchemaId>,
+}
+
+/// Why a write was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WriteRefusal {
+    /// There is nothing to do.
+    #[error("the write is empty: pass at least one tuple to write or to delete")]
+    Empty,
+    /// It has too many tuples.
+    #[error("the write has {found} tuples, at most {limit} are allowed: split it")]
+    TooManyTuples {
+        /// How many it has.
+        found: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// A tuple is in it twice.
+    #[error("tuple `{0}` is in the write twice: name it once")]
+    Repeated(String),
+    /// The schema does not let a tuple in.
+    #[error("tuple `{tuple}`: {reason}")]
+    Rejected {
+        /// The tuple.
+        tuple: String,
+        /// Why.
+        reason: Rejection,
+    },
+    /// A tuple to be written is there already.
+    #[error("tuple `{0}` exists already: leave it out, or choose to ignore or replace duplicates")]
+    Exists(String),
+    /// A tuple to be ignored as duplicate differs from the one that is there.
+    #[error("tuple `{0}` exists already with another condition or expiry: choose to replace duplicates")]
+    ExistsOtherwise(String),
+    /// A tuple to be deleted is not there.
+    #[error("tuple `{0}` does not exist: leave it out, or choose to ignore missing tuples")]
+    Missing(String),
+    /// A precondition does not hold.
+    #[error("precondition `{precondition}` does not hold: {found}")]
+    Precondition {
+        /// The precondition.
+        precondition: String,
+        /// What was found instead.
+        found: String,
+    },
+}
+
+impl Engine {
+    /// Writes and deletes tuples, in one revision of their own.
+    ///
+    /// # Errors
+    /// A refusal; then nothing was changed. After a failed sync it is not known whether the write is there.
+    pub fn write(&self, request: WriteRequest) -> Result<WriteAnswer, EngineError> {
+        let store = self.store(request.store)?;
+        check_shape(&request, self.settings().write_tuples_max)?;
+        // Tokens are opened here, so that a foreign one is refused before the writer is bothered.
+        let mut preconditions = Vec::with_capacity(request.preconditions.len());
+        for precondition in &request.preconditions {
+            let token = match precondition {
+                Precondition::Unchanged(_, text) => Some(self.open_token(&store, text)?),
+                _ => None,
+            };
+            preconditions.push((precondition.clone(), token));
+        }
+        let id = store.id;
+        let plan = Plan { shared: Arc::clone(&self.shared), store: store.number, id, request, preconditions };
+        let (used, schema_used) = std::sync::mpsc::sync_channel(1);
+        let commit = self.writer.write::<EngineError>(
+            id,
+            Box::new(move |state, schema| {
+                // The receiver is there until the write is answered.
+                let _ = used.send(plan.request.schema.or(schema));
+                plan.run(state, schema)
+            }),
+        )?;
+        Ok(WriteAnswer {
+            token: self.token(id, commit.revision, commit.time),
+            changed: commit.changes,
+            schema: schema_used.try_recv().ok().flatten(),
+        })
+    }
+}
+
+/// What can be said about a write without any state.
+fn check_shape(request: &WriteRequest, limit: usize) -> Result<(), WriteRefusal> {
+    let found = request.writes.len() + request.deletes.len();
+    if found == 0 {
+        return Err(WriteRefusal::Empty);
+    }
+    if found > limit {
+        return Err(WriteRefusal::TooManyTuples { found, limit });
+    }
+    let mut seen = HashSet::with_capacity(found);
+    for key in request.deletes.iter().chain(request.writes.iter().map(|tuple| &tuple.key)) {
+        if !seen.insert(key) {
+            return Err(WriteRefusal::Repeated(key.to_string()));
+        }
+    }
+    Ok(())
+}
+
+/// A write on its way to the writer's thread.
+struct Plan {
+    shared: Arc<Shared>,
+    store: u32,
+    id: StoreId,
+    request: WriteRequest,
+    preconditions: Vec<(Precondition, Option<Token>)>,
+}
+
+impl Plan {
+    /// From the state it finds to the changes it makes: preconditions, then deletions, then writes.
+    fn run(&self, state: &dyn TupleReader, in_force: Option<SchemaId>) -> Result<Vec<Change>, EngineError> {
+        let database = &self.shared.database;
+        let schema = self.request.schema.or(in_force).ok_or(EngineError::NoSchema(self.id))?;
+        let program = self.shared.programs.get(database, self.store, schema)?;
+        for (precondition, token) in &self.preconditions {
+            let past = token.map(|token| (&**database, self.store, token));
+            if let Some(found) = precondition.violation(state, past)? {
+                let precondition = precondition.to_string();
+                return Err(WriteRefusal::Precondition { precondition, found }.into());
+            }
+        }
+        let mut changes = Vec::with_capacity(self.request.deletes.len() + self.request.writes.len());
+        for key in &self.request.deletes {
+            // Not held against the schema: tuples of relations that are gone must be deletable.
+            match (state.get(key.as_ref())?, self.request.on_missing) {
+                (Some(_), _) => changes.push(Change::Delete(key.clone())),
+                (None, OnMissing::Ignore) => {}
+                (None, OnMissing::Error) => return Err(WriteRefusal::Missing(key.to_string()).into()),
+            }
+        }
+        for tuple in &self.request.writes {
+            admit(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
+            if self.is_wanted(state, tuple)? {
+                changes.push(Change::Write(tuple.clone()));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// Whether a tuple is to be written, given what is there.
+    fn is_wanted(&self, state: &dyn TupleReader, tuple: &Tuple) -> Result<bool, EngineError> {
+        let Some(row) = state.get(tuple.key.as_ref())? else { return Ok(true) };
+        let is_same = is_same(&row, tuple);
+        match self.request.on_duplicate {
+            OnDuplicate::Error => Err(WriteRefusal::Exists(tuple.key.to_string()).into()),
+            OnDuplicate::Ignore if is_same => Ok(false),
+            OnDuplicate::Ignore => Err(WriteRefusal::ExistsOtherwise(tuple.key.to_string()).into()),
+            OnDuplicate::Replace => Ok(!is_same),
+        }
+    }
+}
+
+fn is_same(row: &Row, tuple: &Tuple) -> bool {
+    row.condition == tuple.condition && row.expires_at == tuple.expires_at
+}

@@ -1,0 +1,47 @@
+//! Write a schema: it is in force from its revision on. Schemas are immutable; a new one does not touch the old.
+
+use std::sync::Arc;
+
+use super::error::EngineError;
+use super::Engine;
+use crate::eval::Program;
+use crate::schema::{Schema, Tree};
+use crate::storage::Change;
+use crate::tuple::{SchemaId, StoreId, Token};
+
+/// A schema that was written.
+#[derive(Debug, Clone)]
+pub struct WriteSchemaAnswer {
+    /// Its id.
+    pub id: SchemaId,
+    /// The state from which on it is in force.
+    pub token: Token,
+}
+
+impl Engine {
+    /// Writes a schema, given as its tree.
+    ///
+    /// # Errors
+    /// All problems of the schema at once.
+    pub fn write_schema(&self, store: StoreId, tree: &Tree) -> Result<WriteSchemaAnswer, EngineError> {
+        let store = self.store(store)?;
+        let schema = Schema::resolve(tree, &self.settings().schema_limits)?;
+        let document = tree.to_json().to_string();
+        let shared = Arc::clone(&self.shared);
+        let program = Arc::new(Program::new(schema));
+        let (made, id) = std::sync::mpsc::sync_channel(1);
+        let number = store.number;
+        let commit = self.writer.write::<EngineError>(
+            store.id,
+            Box::new(move |_, _| {
+                // Ids are made one after the other here, so that they sort as the revisions do.
+                let id = SchemaId::generate();
+                shared.programs.keep(number, id, program);
+                let _ = made.send(id);
+                Ok(vec![Change::Schema { id, document: document.into() }])
+            }),
+        )?;
+        let id = id.recv().map_err(|_| EngineError::NoSchema(store.id))?;
+        Ok(WriteSchemaAnswer { id, token: self.token(store.id, commit.revision, commit.time) })
+    }
+}

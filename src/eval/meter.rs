@@ -1,0 +1,114 @@
+//! Reading under limits: every look at the state goes through the meter.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::error::EvalError;
+use crate::storage::{Row, TupleReader};
+use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
+
+/// How much one question may take. Reaching a limit is a typed error, never a no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Greatest number of hops (usersets and parents) to a subproblem.
+    pub depth_max: u32,
+    /// Greatest number of look-ups and rows read.
+    pub reads_max: u64,
+    /// Greatest time.
+    pub time_max: Duration,
+    /// Greatest number of nodes in an expansion.
+    pub expand_nodes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            depth_max: 25,
+            reads_max: 10_000_000,
+            time_max: Duration::from_secs(3),
+            expand_nodes_max: 100_000,
+        }
+    }
+}
+
+/// What a question took: counted, so that a slow plan is seen without a clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Work {
+    /// Point look-ups.
+    pub gets: u64,
+    /// Scans begun.
+    pub scans: u64,
+    /// Rows that scans visited.
+    pub rows: u64,
+}
+
+pub(super) struct Meter<'a> {
+    state: &'a dyn TupleReader,
+    limits: &'a Limits,
+    deadline: Option<Instant>,
+    work: Work,
+}
+
+/// The clock is looked at once in this many reads.
+const READS_PER_CLOCK: u64 = 256;
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(state: &'a dyn TupleReader, limits: &'a Limits) -> Meter<'a> {
+        // The clock is read only when a question turns out to be long.
+        Meter { state, limits, deadline: None, work: Work::default() }
+    }
+
+    pub(super) fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
+    pub(super) fn work(&self) -> Work {
+        self.work
+    }
+
+    /// One point look-up.
+    pub(super) fn get(&mut self, tuple: TupleRef<'_>) -> Result<Option<Row>, EvalError> {
+        self.work.gets += 1;
+        self.spend()?;
+        Ok(self.state.get(tuple)?)
+    }
+
+    /// The subjects of one shape on `object#relation`.
+    pub(super) fn subjects(
+        &mut self,
+        object: ObjectRef<'_>,
+        relation: &str,
+        kind: SubjectKind,
+        mut visit: impl FnMut(SubjectRef<'_>, &Row),
+    ) -> Result<(), EvalError> {
+        self.work.scans += 1;
+        self.spend()?;
+        let mut over = Ok(());
+        let state = self.state;
+        state.subjects(object, relation, kind, &mut |subject, row| {
+            self.work.rows += 1;
+            over = self.spend();
+            if over.is_err() {
+                return ControlFlow::Break(());
+            }
+            visit(subject, row);
+            ControlFlow::Continue(())
+        })?;
+        over
+    }
+
+    fn spend(&mut self) -> Result<(), EvalError> {
+        let spent = self.work.gets + self.work.scans + self.work.rows;
+        if spent > self.limits.reads_max {
+            return Err(EvalError::TooManyReads(self.limits.reads_max));
+        }
+        if spent.is_multiple_of(READS_PER_CLOCK) {
+            let now = Instant::now();
+            let deadline = *self.deadline.get_or_insert(now + self.limits.time_max);
+            if now > deadline {
+                return Err(EvalError::TimedOut(self.limits.time_max));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,57 @@
+//! Answers: check and expand, over any [`TupleReader`](crate::storage::TupleReader).
+//!
+//! **Meaning.** A check is yes exactly when it is true in the well-founded model of the schema's rules over the tuples
+//! that are valid under the schema (Van Gelder, Ross, Schlipf: *The well-founded semantics for general logic
+//! programs*, 1991): cycles in data prove nothing, and what could be true only through its own denial is no.
+//!
+//! **Depth.** A subproblem is `object#relation` for the subject asked about. Its distance is the least number of hops
+//! (from a tuple's userset, or over a parent) that lead to it from the question, by any dependency. Subproblems
+//! farther away than the limit are not evaluated: where the answer hangs on one, it is an error, never a no.
+//!
+//! Two ways lead to the same meaning: relations whose graph holds only unions are walked breadth-first with one visited
+//! set (`walk`); everywhere else the subproblems are laid out as a graph of formulas and solved (`solve`).
+
+mod error;
+mod expand;
+mod ground;
+mod meter;
+mod program;
+mod solve;
+mod walk;
+
+pub use error::EvalError;
+pub use expand::{Expansion, ExpandNode, Follow, UsersetNode, expand};
+pub use meter::{Limits, Work};
+pub use program::{Program, Question};
+
+use crate::storage::TupleReader;
+use crate::tuple::TupleRef;
+
+/// What a check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the subject holds the relation on the object.
+    pub allowed: bool,
+    /// What it took to find out.
+    pub work: Work,
+}
+
+/// Whether a subject holds a relation on an object, in one state.
+///
+/// # Errors
+/// Names that the schema does not have, a limit that was reached before the answer was known, or storage.
+pub fn check(
+    program: &Program,
+    state: &dyn TupleReader,
+    tuple: TupleRef<'_>,
+    limits: &Limits,
+) -> Result<Answer, EvalError> {
+    let question = Question::resolve(program.schema(), tuple)?;
+    let mut meter = meter::Meter::new(state, limits);
+    let allowed = if program.schema().graph().only_unions(question.relation) {
+        walk::check(program, &mut meter, &question)?
+    } else {
+        solve::check(program, &mut meter, &question)?
+    };
+    Ok(Answer { allowed, work: meter.work() })
+}

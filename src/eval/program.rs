@@ -1,0 +1,185 @@
+//! What is worked out once per schema, and a question with its names resolved.
+
+use super::error::EvalError;
+use crate::schema::resolved::{Arrow, RelationIndex, RestrictionShape, Rewrite, Schema, TypeIndex};
+use crate::storage::Row;
+use crate::tuple::{ObjectRef, SubjectRef, TupleRef};
+
+/// A schema made ready for evaluation.
+#[derive(Debug)]
+pub struct Program {
+    schema: Schema,
+    flat: Vec<Option<Flat>>,
+}
+
+/// A relation that is a union all the way through its computed relations: what is to be looked at on one object,
+/// in the order of cost.
+#[derive(Debug, Default)]
+pub(super) struct Flat {
+    /// The relation itself and every one it takes over by computing.
+    pub(super) members: Vec<RelationIndex>,
+    /// Those of them that tuples are written on.
+    pub(super) direct: Vec<RelationIndex>,
+    /// The walks to other objects.
+    pub(super) arrows: Vec<Arrow>,
+}
+
+impl Program {
+    /// Works out what the evaluation of a schema needs.
+    pub fn new(schema: Schema) -> Program {
+        let flat = schema.relations().map(|(index, _)| Flat::of(&schema, index)).collect();
+        Program { schema, flat }
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    pub(super) fn flat(&self, relation: RelationIndex) -> Option<&Flat> {
+        self.flat[relation.0 as usize].as_ref()
+    }
+
+    pub(super) fn type_name(&self, relation: RelationIndex) -> &str {
+        &self.schema.type_at(self.schema.relation_at(relation).object_type).name
+    }
+
+    pub(super) fn relation_name(&self, relation: RelationIndex) -> &str {
+        &self.schema.relation_at(relation).name
+    }
+
+    /// The relation that a stored userset asks for, when the schema still allows this tuple on `relation`.
+    pub(super) fn valid_userset(&self, relation: RelationIndex, subject: SubjectRef<'_>, row: &Row) -> Option<RelationIndex> {
+        let SubjectRef::Userset(object, name) = subject else { return None };
+        let subject_type = self.schema.type_named(object.object_type())?;
+        let asked = self.schema.relation_named(subject_type, name)?;
+        self.allows(relation, subject_type, RestrictionShape::Userset(asked), row).then_some(asked)
+    }
+
+    /// The type of a stored parent, when the schema still allows this tuple on `tupleset`.
+    pub(super) fn valid_parent(&self, tupleset: RelationIndex, subject: SubjectRef<'_>, row: &Row) -> Option<TypeIndex> {
+        let SubjectRef::Object(object) = subject else { return None };
+        let subject_type = self.schema.type_named(object.object_type())?;
+        self.allows(tupleset, subject_type, RestrictionShape::Object, row).then_some(subject_type)
+    }
+
+    /// Whether a tuple is valid: this shape of subject may be written on the relation with this condition.
+    pub(super) fn allows(
+        &self,
+        relation: RelationIndex,
+        subject_type: TypeIndex,
+        shape: RestrictionShape,
+        row: &Row,
+    ) -> bool {
+        self.schema.relation_at(relation).restrictions.iter().any(|restriction| {
+            restriction.subject_type == subject_type && restriction.shape == shape && {
+                let condition = restriction.condition.map(|index| &*self.schema.condition_at(index).name);
+                condition == row.condition.as_ref().map(|condition| condition.name())
+            }
+        })
+    }
+
+    /// Whether any tuple with this shape of subject can be valid on the relation.
+    pub(super) fn may_hold(&self, relation: RelationIndex, subject_type: TypeIndex, shape: RestrictionShape) -> bool {
+        let restrictions = &self.schema.relation_at(relation).restrictions;
+        restrictions.iter().any(|it| it.subject_type == subject_type && it.shape == shape)
+    }
+
+    /// Whether any tuple with a userset can be valid on the relation.
+    pub(super) fn may_hold_usersets(&self, relation: RelationIndex) -> bool {
+        let restrictions = &self.schema.relation_at(relation).restrictions;
+        restrictions.iter().any(|it| matches!(it.shape, RestrictionShape::Userset(_)))
+    }
+}
+
+impl Flat {
+    fn of(schema: &Schema, relation: RelationIndex) -> Option<Flat> {
+        let mut flat = Flat::default();
+        flat.add(schema, relation).then_some(flat)
+    }
+
+    /// False when the relation is more than unions.
+    fn add(&mut self, schema: &Schema, relation: RelationIndex) -> bool {
+        if self.members.contains(&relation) {
+            return true;
+        }
+        self.members.push(relation);
+        self.add_rewrite(schema, relation, &schema.relation_at(relation).rewrite)
+    }
+
+    fn add_rewrite(&mut self, schema: &Schema, relation: RelationIndex, rewrite: &Rewrite) -> bool {
+        match rewrite {
+            Rewrite::Nil => true,
+            Rewrite::Direct => {
+                self.direct.push(relation);
+                true
+            }
+            Rewrite::Computed(other) => self.add(schema, *other),
+            Rewrite::Arrow(arrow) => {
+                let is_any = arrow.over == crate::schema::resolved::ArrowOver::Any;
+                if is_any && !self.arrows.contains(arrow) {
+                    self.arrows.push(arrow.clone());
+                }
+                is_any
+            }
+            Rewrite::Union(children) => children.iter().all(|child| self.add_rewrite(schema, relation, child)),
+            Rewrite::Intersection(_) | Rewrite::Exclusion(..) => false,
+        }
+    }
+}
+
+/// A check with its names resolved.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'q> {
+    /// On what.
+    pub object: ObjectRef<'q>,
+    /// What is asked.
+    pub relation: RelationIndex,
+    /// About whom.
+    pub subject: SubjectRef<'q>,
+    /// The type of the subject.
+    pub(super) subject_type: TypeIndex,
+    /// The shape of a restriction that admits exactly this subject.
+    pub(super) subject_shape: RestrictionShape,
+}
+
+impl<'q> Question<'q> {
+    /// Looks the names up.
+    ///
+    /// # Errors
+    /// [`EvalError::UnknownType`] and [`EvalError::UnknownRelation`], for object and subject.
+    pub fn resolve(schema: &Schema, tuple: TupleRef<'q>) -> Result<Question<'q>, EvalError> {
+        let object_type = find_type(schema, tuple.object.object_type())?;
+        let relation = find_relation(schema, object_type, tuple.relation)?;
+        let subject_type = find_type(schema, tuple.subject.subject_type())?;
+        let subject_shape = match tuple.subject {
+            SubjectRef::Object(_) => RestrictionShape::Object,
+            SubjectRef::Wildcard(_) => RestrictionShape::Wildcard,
+            SubjectRef::Userset(_, name) => {
+                RestrictionShape::Userset(find_relation(schema, subject_type, name)?)
+            }
+        };
+        Ok(Question { object: tuple.object, relation, subject: tuple.subject, subject_type, subject_shape })
+    }
+
+    /// Whether the subject is the userset `id#relation` itself: whoever asks about it means exactly those people.
+    pub(super) fn is_userset(&self, relation: RelationIndex, id: &str) -> bool {
+        match (self.subject, self.subject_shape) {
+            (SubjectRef::Userset(object, _), RestrictionShape::Userset(asked)) => {
+                asked == relation && object.id() == id
+            }
+            _ => false,
+        }
+    }
+}
+
+pub(super) fn find_type(schema: &Schema, name: &str) -> Result<TypeIndex, EvalError> {
+    schema.type_named(name).ok_or_else(|| EvalError::UnknownType(name.to_owned()))
+}
+
+pub(super) fn find_relation(schema: &Schema, object_type: TypeIndex, name: &str) -> Result<RelationIndex, EvalError> {
+    schema.relation_named(object_type, name).ok_or_else(|| EvalError::UnknownRelation {
+        object_type: schema.type_at(object_type).name.to_string(),
+        relation: name.to_owned(),
+    })
+}

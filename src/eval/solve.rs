@@ -1,0 +1,462 @@
+//! Check over relations with intersections and exclusions: the subproblems as a graph of formulas, solved.
+//!
+//! The graph is laid out breadth-first, and only where the answer still hangs on it. After each step what is known is
+//! carried upwards (Kleene's three values). When nothing is left to lay out and the answer is still open, it hangs on
+//! cycles: then what cannot be supported without itself is false (an unfounded set), again and again, which is the
+//! alternating way to the well-founded model (Van Gelder 1993). What stays open after that could be true only
+//! through its own denial: no.
+
+use std::collections::HashMap;
+
+use super::error::EvalError;
+use super::ground::{Child, arrow_children, direct_match, userset_children};
+use super::meter::Meter;
+use super::program::{Flat, Program, Question};
+use crate::schema::resolved::{ArrowOver, RelationIndex, Rewrite};
+
+pub(super) fn check(program: &Program, meter: &mut Meter<'_>, question: &Question<'_>) -> Result<bool, EvalError> {
+    let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen)?;
+    if !graph.hangs_on_far(ROOT) {
+        return Ok(graph.value(ROOT) == Value::True);
+    }
+    // Distance is measured on the whole graph, and what was decided early has not been laid out: it may hold shorter
+    // ways. Such a question is about to become an error, so what this costs does not matter.
+    let graph = Graph::laid_out(program, meter, question, Extent::Everything)?;
+    if graph.hangs_on_far(ROOT) {
+        return Err(EvalError::TooDeep(meter.limits().depth_max));
+    }
+    Ok(graph.value(ROOT) == Value::True)
+}
+
+const ROOT: usize = 0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Value {
+    Open,
+    True,
+    False,
+}
+
+/// How much of the graph is laid out, or looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// What the answer still hangs on.
+    WhereOpen,
+    /// All of it, up to the depth limit.
+    Everything,
+}
+
+/// The rule of one subproblem, over others.
+#[derive(Debug)]
+enum Formula {
+    Constant(bool),
+    Node(usize),
+    Any(Vec<Formula>),
+    All(Vec<Formula>),
+    Without(Box<Formula>, Box<Formula>),
+}
+
+#[derive(Debug)]
+struct Node {
+    relation: RelationIndex,
+    id: Box<str>,
+    /// Fewest hops from the question known so far.
+    distance: u32,
+    /// None: not laid out.
+    formula: Option<Formula>,
+    value: Value,
+    /// Who has this node in a formula.
+    parents: Vec<usize>,
+}
+
+struct Graph<'g> {
+    program: &'g Program,
+    question: &'g Question<'g>,
+    depth_max: u32,
+    extent: Extent,
+    nodes: Vec<Node>,
+    by_child: HashMap<Child, usize>,
+}
+
+impl<'g> Graph<'g> {
+    /// Lays out what is needed, nearest first, until the answer is known or nothing is left; then solves.
+    fn laid_out(
+        program: &'g Program,
+        meter: &mut Meter<'_>,
+        question: &'g Question<'g>,
+        extent: Extent,
+    ) -> Result<Graph<'g>, EvalError> {
+        let depth_max = meter.limits().depth_max;
+        let mut graph =
+            Graph { program, question, depth_max, extent, nodes: Vec::new(), by_child: HashMap::new() };
+        graph.node(Child { relation: question.relation, id: question.object.id().into() }, 0);
+        while extent == Extent::Everything || graph.value(ROOT) == Value::Open {
+            let waiting = graph.waiting();
+            let Some(nearest) = waiting.iter().map(|&node| graph.nodes[node].distance).min() else {
+                graph.solve();
+                break;
+            };
+            let mut changed = Vec::new();
+            for node in waiting {
+                if graph.nodes[node].distance == nearest {
+                    let formula = graph.formula_of(meter, node)?;
+                    graph.nodes[node].formula = Some(formula);
+                    changed.push(node);
+                }
+            }
+            graph.carry_up(changed);
+        }
+        Ok(graph)
+    }
+
+    fn value(&self, node: usize) -> Value {
+        self.nodes[node].value
+    }
+
+    /// The nodes to be laid out, within the depth limit: those the answer hangs on, or all there are.
+    fn waiting(&self) -> Vec<usize> {
+        let reachable = self.reachable(ROOT, self.extent);
+        let is_waiting = |&node: &usize| {
+            self.nodes[node].formula.is_none() && self.nodes[node].distance <= self.depth_max
+        };
+        reachable.into_iter().filter(is_waiting).collect()
+    }
+
+    /// The nodes that can be reached from a node, in the order found: through open formulas alone, or through all.
+    fn reachable(&self, from: usize, extent: Extent) -> Vec<usize> {
+        let mut seen = vec![false; self.nodes.len()];
+        seen[from] = true;
+        let mut found = vec![from];
+        let mut at = 0;
+        while at < found.len() {
+            let node = &self.nodes[found[at]];
+            at += 1;
+            if extent == Extent::WhereOpen && node.value != Value::Open {
+                continue;
+            }
+            let Some(formula) = &node.formula else { continue };
+            self.visit_nodes(formula, extent, &mut |child| {
+                if !seen[child] {
+                    seen[child] = true;
+                    found.push(child);
+                }
+            });
+        }
+        found
+    }
+
+    fn visit_nodes(&self, formula: &Formula, extent: Extent, visit: &mut impl FnMut(usize)) {
+        if extent == Extent::WhereOpen && self.evaluate(formula) != Value::Open {
+            return;
+        }
+        match formula {
+            Formula::Constant(_) => {}
+            Formula::Node(node) => visit(*node),
+            Formula::Any(children) | Formula::All(children) => {
+                for child in children {
+                    self.visit_nodes(child, extent, visit);
+                }
+            }
+            Formula::Without(base, subtract) => {
+                self.visit_nodes(base, extent, visit);
+                self.visit_nodes(subtract, extent, visit);
+            }
+        }
+    }
+
+    /// Whether a node's value is open because of one that lies too far away.
+    fn hangs_on_far(&self, node: usize) -> bool {
+        self.value(node) == Value::Open
+            && self.reachable(node, Extent::WhereOpen).into_iter().any(|far| self.nodes[far].formula.is_none())
+    }
+
+    fn evaluate(&self, formula: &Formula) -> Value {
+        match formula {
+            Formula::Constant(true) => Value::True,
+            Formula::Constant(false) => Value::False,
+            Formula::Node(node) => self.nodes[*node].value,
+            Formula::Any(children) => self.first_or(children, Value::True, Value::False),
+            Formula::All(children) => self.first_or(children, Value::False, Value::True),
+            Formula::Without(base, subtract) => match (self.evaluate(base), self.evaluate(subtract)) {
+                (Value::False, _) | (_, Value::True) => Value::False,
+                (Value::True, Value::False) => Value::True,
+                _ => Value::Open,
+            },
+        }
+    }
+
+    /// `deciding` when a child has it, else open when a child is open, else `otherwise`.
+    fn first_or(&self, children: &[Formula], deciding: Value, otherwise: Value) -> Value {
+        let mut value = otherwise;
+        for child in children {
+            match self.evaluate(child) {
+                found if found == deciding => return deciding,
+                Value::Open => value = Value::Open,
+                _ => {}
+            }
+        }
+        value
+    }
+
+    /// Evaluates the given nodes, then whoever has them in a formula, as long as that decides something.
+    fn carry_up(&mut self, mut dirty: Vec<usize>) {
+        while !dirty.is_empty() {
+            let mut next = Vec::new();
+            for node in dirty {
+                let value = match (&self.nodes[node].formula, self.nodes[node].value) {
+                    (Some(formula), Value::Open) => self.evaluate(formula),
+                    _ => continue,
+                };
+                if value != Value::Open {
+                    self.nodes[node].value = value;
+                    next.extend_from_slice(&self.nodes[node].parents);
+                }
+            }
+            next.sort_unstable();
+            next.dedup();
+            dirty = next;
+        }
+    }
+
+    /// Makes false what cannot be supported without itself, until nothing changes.
+    fn solve(&mut self) {
+        loop {
+            let possible = self.possible();
+            let mut unfounded = Vec::new();
+            for (at, node) in self.nodes.iter_mut().enumerate() {
+                if node.value == Value::Open && !possible[at] {
+                    node.value = Value::False;
+                    unfounded.push(at);
+                }
+            }
+            if unfounded.is_empty() {
+                return;
+            }
+            let mut dirty: Vec<usize> =
+                unfounded.iter().flat_map(|&node| self.nodes[node].parents.iter().copied()).collect();
+            dirty.sort_unstable();
+            dirty.dedup();
+            self.carry_up(dirty);
+        }
+    }
+
+    /// The nodes that could still be true: the least set closed under the rules, where a denial counts as long as what
+    /// it denies is not known to be true. What is too far away could be anything.
+    fn possible(&self) -> Vec<bool> {
+        let mut possible: Vec<bool> = self
+            .nodes
+            .iter()
+            .map(|node| node.value == Value::True || (node.value == Value::Open && node.formula.is_none()))
+            .collect();
+        let mut dirty: Vec<usize> = (0..self.nodes.len()).collect();
+        while !dirty.is_empty() {
+            let mut next = Vec::new();
+            for at in dirty {
+                let node = &self.nodes[at];
+                if possible[at] || node.value != Value::Open {
+                    continue;
+                }
+                if node.formula.as_ref().is_some_and(|formula| self.could_be_true(formula, &possible)) {
+                    possible[at] = true;
+                    next.extend_from_slice(&node.parents);
+                }
+            }
+            next.sort_unstable();
+            next.dedup();
+            dirty = next;
+        }
+        possible
+    }
+
+    fn could_be_true(&self, formula: &Formula, possible: &[bool]) -> bool {
+        match formula {
+            Formula::Constant(value) => *value,
+            Formula::Node(node) => possible[*node],
+            Formula::Any(children) => children.iter().any(|child| self.could_be_true(child, possible)),
+            Formula::All(children) => children.iter().all(|child| self.could_be_true(child, possible)),
+            Formula::Without(base, subtract) => {
+                self.could_be_true(base, possible) && self.evaluate(subtract) != Value::True
+            }
+        }
+    }
+
+    /// The node of a subproblem; `distance` is that of a way to it.
+    fn node(&mut self, child: Child, distance: u32) -> usize {
+        if let Some(&node) = self.by_child.get(&child) {
+            self.come_nearer(node, distance);
+            return node;
+        }
+        let node = self.nodes.len();
+        let Child { relation, id } = child.clone();
+        let is_asked = self.question.is_userset(relation, &id);
+        self.nodes.push(Node {
+            relation,
+            id,
+            distance,
+            formula: is_asked.then_some(Formula::Constant(true)),
+            value: if is_asked { Value::True } else { Value::Open },
+            parents: Vec::new(),
+        });
+        self.by_child.insert(child, node);
+        node
+    }
+
+    /// A shorter way to a node was found: what lies behind it is nearer too.
+    fn come_nearer(&mut self, node: usize, distance: u32) {
+        let mut nearer = vec![(node, distance)];
+        while let Some((node, distance)) = nearer.pop() {
+            if distance >= self.nodes[node].distance {
+                continue;
+            }
+            self.nodes[node].distance = distance;
+            let Some(formula) = &self.nodes[node].formula else { continue };
+            let from = &self.nodes[node];
+            self.visit_nodes(formula, Extent::Everything, &mut |child| {
+                nearer.push((child, distance + self.hops(from, &self.nodes[child])));
+            });
+        }
+    }
+
+    /// A rewrite to another relation of the same object is no hop; everything else is one.
+    fn hops(&self, from: &Node, to: &Node) -> u32 {
+        let is_computed = self.program.flat(from.relation).is_none()
+            && from.id == to.id
+            && computes(&self.program.schema().relation_at(from.relation).rewrite, to.relation);
+        u32::from(!is_computed)
+    }
+
+    /// Lays out one subproblem. Constants end the work of their operator early.
+    fn formula_of(&mut self, meter: &mut Meter<'_>, node: usize) -> Result<Formula, EvalError> {
+        let Node { relation, ref id, distance, .. } = self.nodes[node];
+        let at = Place { node, relation, id: id.clone(), distance };
+        let program = self.program;
+        match program.flat(relation) {
+            Some(flat) => self.flat_formula(meter, &at, flat),
+            None => self.rewrite_formula(meter, &at, &program.schema().relation_at(relation).rewrite),
+        }
+    }
+
+    /// A relation that is a union all the way: everything it looks at on this object, at once.
+    fn flat_formula(&mut self, meter: &mut Meter<'_>, at: &Place, flat: &Flat) -> Result<Formula, EvalError> {
+        let mut holds = flat.members.iter().any(|&member| self.question.is_userset(member, &at.id));
+        for &relation in &flat.direct {
+            holds = holds || direct_match(self.program, meter, self.question, relation, &at.id)?;
+        }
+        if holds && self.extent == Extent::WhereOpen {
+            return Ok(Formula::Constant(true));
+        }
+        let mut found = Vec::new();
+        for &relation in &flat.direct {
+            userset_children(self.program, meter, relation, &at.id, &mut found)?;
+        }
+        for arrow in &flat.arrows {
+            arrow_children(self.program, meter, arrow, &at.id, &mut found)?;
+        }
+        Ok(self.any(at, holds, found))
+    }
+
+    fn rewrite_formula(&mut self, meter: &mut Meter<'_>, at: &Place, rewrite: &Rewrite) -> Result<Formula, EvalError> {
+        match rewrite {
+            Rewrite::Nil => Ok(Formula::Constant(false)),
+            Rewrite::Direct => {
+                let holds = direct_match(self.program, meter, self.question, at.relation, &at.id)?;
+                if holds && self.extent == Extent::WhereOpen {
+                    return Ok(Formula::Constant(true));
+                }
+                let mut found = Vec::new();
+                userset_children(self.program, meter, at.relation, &at.id, &mut found)?;
+                Ok(self.any(at, holds, found))
+            }
+            Rewrite::Computed(relation) => {
+                Ok(self.child(at, Child { relation: *relation, id: at.id.clone() }, at.distance))
+            }
+            Rewrite::Arrow(arrow) => {
+                let mut found = Vec::new();
+                let parents = arrow_children(self.program, meter, arrow, &at.id, &mut found)?;
+                if arrow.over == ArrowOver::Any {
+                    return Ok(self.any(at, false, found));
+                }
+                // A parent without the relation holds it for nobody.
+                let all_have_it = parents > 0 && found.len() == parents;
+                let mut formulas = vec![Formula::Constant(all_have_it)];
+                formulas.extend(found.into_iter().map(|child| self.child(at, child, at.distance + 1)));
+                Ok(Formula::All(formulas))
+            }
+            Rewrite::Union(children) => Ok(Formula::Any(self.operands(meter, at, children, Value::True)?)),
+            Rewrite::Intersection(children) => {
+                Ok(Formula::All(self.operands(meter, at, children, Value::False)?))
+            }
+            Rewrite::Exclusion(base, subtract) => {
+                let base = self.rewrite_formula(meter, at, base)?;
+                if self.extent == Extent::WhereOpen && self.evaluate(&base) == Value::False {
+                    return Ok(base);
+                }
+                let subtract = self.rewrite_formula(meter, at, subtract)?;
+                Ok(Formula::Without(Box::new(base), Box::new(subtract)))
+            }
+        }
+    }
+
+    /// The operands of a union or intersection, cheapest first, up to the first that decides.
+    fn operands(
+        &mut self,
+        meter: &mut Meter<'_>,
+        at: &Place,
+        children: &[Rewrite],
+        deciding: Value,
+    ) -> Result<Vec<Formula>, EvalError> {
+        let mut ordered: Vec<&Rewrite> = children.iter().collect();
+        ordered.sort_by_key(|rewrite| cost(rewrite));
+        let mut formulas = Vec::with_capacity(children.len());
+        for child in ordered {
+            let formula = self.rewrite_formula(meter, at, child)?;
+            let decides = self.evaluate(&formula) == deciding;
+            formulas.push(formula);
+            if decides && self.extent == Extent::WhereOpen {
+                break;
+            }
+        }
+        Ok(formulas)
+    }
+
+    fn any(&mut self, at: &Place, holds: bool, found: Vec<Child>) -> Formula {
+        let mut formulas = vec![Formula::Constant(holds)];
+        formulas.extend(found.into_iter().map(|child| self.child(at, child, at.distance + 1)));
+        Formula::Any(formulas)
+    }
+
+    fn child(&mut self, at: &Place, child: Child, distance: u32) -> Formula {
+        let node = self.node(child, distance);
+        self.nodes[node].parents.push(at.node);
+        Formula::Node(node)
+    }
+}
+
+/// The node being laid out.
+struct Place {
+    node: usize,
+    relation: RelationIndex,
+    id: Box<str>,
+    distance: u32,
+}
+
+/// Roughly what an operand costs to lay out.
+fn cost(rewrite: &Rewrite) -> u8 {
+    match rewrite {
+        Rewrite::Nil | Rewrite::Computed(_) => 0,
+        Rewrite::Direct => 1,
+        Rewrite::Arrow(_) => 2,
+        Rewrite::Union(_) | Rewrite::Intersection(_) | Rewrite::Exclusion(..) => 3,
+    }
+}
+
+fn computes(rewrite: &Rewrite, relation: RelationIndex) -> bool {
+    match rewrite {
+        Rewrite::Computed(other) => *other == relation,
+        Rewrite::Nil | Rewrite::Direct | Rewrite::Arrow(_) => false,
+        Rewrite::Union(children) | Rewrite::Intersection(children) => {
+            children.iter().any(|child| computes(child, relation))
+        }
+        Rewrite::Exclusion(base, subtract) => computes(base, relation) || computes(subtract, relation),
+    }
+}
