@@ -1,4 +1,15 @@
 #![doc = include_str!("ARCHITECTURE.md")]
 
-pub mod storage;
 pub mod tuple;
+
+pub mod schema;
+
+pub mod storage;
+
+pub mod eval;
+
+pub mod engine;
+
+pub mod bulk;
+
+pub mod cli;

@@ -1,1 +1,5 @@
-fn main(){}
+//! The `stonetown` program.
+
+fn main() -> std::process::ExitCode {
+    stonetown::cli::run().into()
+}

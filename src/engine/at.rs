@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::storage::{StateReader, StoreRecord};
 use crate::tuple::{Timestamp, Token};
 
@@ -28,8 +28,13 @@ impl FromStr for At {
             return Ok(At::Time(time));
         }
         // A token is base64url: what is not cannot be one.
-        let is_token = text.len() > 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
-        if is_token { Ok(At::Token(text.to_owned())) } else { Err(EngineError::NoTokenOrTime(text.to_owned())) }
+        let is_token =
+            text.len() > 20 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if is_token {
+            Ok(At::Token(text.to_owned()))
+        } else {
+            Err(EngineError::NoTokenOrTime(text.to_owned()))
+        }
     }
 }
 

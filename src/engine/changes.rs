@@ -2,8 +2,8 @@
 
 use std::ops::ControlFlow;
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::storage::{ChangeRecord, RevisionRecord, StorageError};
 use crate::tuple::{Revision, StoreId};
 

@@ -1,9 +1,9 @@
 //! Check: does a subject hold a relation on an object.
 
+use super::Engine;
 use super::admission::{Rejection, admit};
 use super::at::At;
 use super::error::EngineError;
-use super::Engine;
 use crate::eval::{self, Work};
 use crate::storage::{Overlay, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};

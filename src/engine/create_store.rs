@@ -1,7 +1,7 @@
 //! Create a store.
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::storage::StoreRecord;
 use crate::tuple::StoreId;
 

@@ -1,7 +1,7 @@
 //! Delete a store.
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::tuple::StoreId;
 
 impl Engine {

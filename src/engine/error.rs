@@ -45,7 +45,9 @@ pub enum EngineError {
     #[error("the token was made before this data directory was restored from a backup: ask again without it")]
     OldIncarnation,
     /// A text after `--at` that is neither.
-    #[error("`{0}` is neither a token nor a time: pass a token as an answer printed it, or RFC 3339 such as `2026-11-22T14:30:00Z`")]
+    #[error(
+        "`{0}` is neither a token nor a time: pass a token as an answer printed it, or RFC 3339 such as `2026-11-22T14:30:00Z`"
+    )]
     NoTokenOrTime(String),
     /// The write was refused.
     #[error(transparent)]

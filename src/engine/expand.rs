@@ -1,8 +1,8 @@
 //! Expand: who stands behind a relation of an object.
 
+use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use super::Engine;
 use crate::eval::{self, Follow, UsersetNode};
 use crate::tuple::{ObjectRef, SchemaId, StoreId, Token};
 

@@ -26,7 +26,9 @@ pub enum Precondition {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PreconditionError {
     /// Its first words are unknown.
-    #[error("`{0}` is no precondition: write `exists TUPLE`, `absent TUPLE`, `at-least N FILTER`, `at-most N FILTER` or `unchanged FILTER since TOKEN`")]
+    #[error(
+        "`{0}` is no precondition: write `exists TUPLE`, `absent TUPLE`, `at-least N FILTER`, `at-most N FILTER` or `unchanged FILTER since TOKEN`"
+    )]
     Unknown(String),
     /// Its tuple cannot be read.
     #[error("precondition `{text}`: {cause}")]
@@ -107,7 +109,9 @@ impl FromStr for Precondition {
     fn from_str(text: &str) -> Result<Precondition, PreconditionError> {
         let unknown = || PreconditionError::Unknown(text.to_owned());
         let tuple = |rest: &str| {
-            rest.trim().parse::<TupleKey>().map_err(|cause| PreconditionError::Tuple { text: text.to_owned(), cause })
+            rest.trim()
+                .parse::<TupleKey>()
+                .map_err(|cause| PreconditionError::Tuple { text: text.to_owned(), cause })
         };
         let filter = |rest: &str| {
             let cause = |cause| PreconditionError::Filter { text: text.to_owned(), cause };

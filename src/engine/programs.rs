@@ -6,7 +6,7 @@ use dashmap::DashMap;
 
 use super::error::EngineError;
 use crate::eval::Program;
-use crate::schema::{Limits, Schema, Tree};
+use crate::schema::{Limits, Schema, read_json_within};
 use crate::storage::{Database, StorageError};
 use crate::tuple::SchemaId;
 
@@ -20,13 +20,19 @@ pub(super) struct Programs {
 
 impl Programs {
     /// The program of a stored schema.
-    pub(super) fn get(&self, database: &Database, store: u32, id: SchemaId) -> Result<Arc<Program>, EngineError> {
+    pub(super) fn get(
+        &self,
+        database: &Database,
+        store: u32,
+        id: SchemaId,
+    ) -> Result<Arc<Program>, EngineError> {
         if let Some(program) = self.by_schema.view(&(store, id), |_, program| Arc::clone(program)) {
             return Ok(program);
         }
         let Some((_, document)) = database.schema(store, id)? else {
             let store = database.stores().into_iter().find(|record| record.number == store).map(|it| it.id);
-            let store = store.ok_or_else(|| StorageError::Io("the store was deleted meanwhile".to_owned()))?;
+            let store =
+                store.ok_or_else(|| StorageError::Io("the store was deleted meanwhile".to_owned()))?;
             return Err(EngineError::UnknownSchema { store, schema: id });
         };
         let program = Arc::new(Program::new(read_document(id, &document)?));
@@ -46,8 +52,16 @@ impl Programs {
 /// A stored schema, which was checked when it was written.
 fn read_document(id: SchemaId, document: &str) -> Result<Schema, StorageError> {
     let damaged = |detail: String| StorageError::Damaged { place: format!("schema {id}"), detail };
-    let json: serde_json::Value = serde_json::from_str(document).map_err(|error| damaged(error.to_string()))?;
+    let json: serde_json::Value =
+        serde_json::from_str(document).map_err(|error| damaged(error.to_string()))?;
     // Limits may have been lowered since; what is stored stays readable.
-    let tree = Tree::from_json(&json, &Limits::UNLIMITED).map_err(|problems| damaged(problems.to_string()))?;
-    Schema::resolve(&tree, &Limits::UNLIMITED).map_err(|problems| damaged(problems.to_string()))
+    let limits = Limits {
+        text_bytes_max: usize::MAX,
+        model_bytes_max: usize::MAX,
+        types_max: usize::MAX,
+        ..Limits::default()
+    };
+    let (_, schema) =
+        read_json_within(&id.to_string(), &json, &limits).map_err(|problems| damaged(problems.plain()))?;
+    Ok(schema)
 }

@@ -2,9 +2,9 @@
 
 use std::ops::ControlFlow;
 
+use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use super::Engine;
 use crate::storage::{TupleFilter, TupleReader};
 use crate::tuple::{Revision, StoreId, Token, Tuple};
 

@@ -1,8 +1,8 @@
 //! Read the schemas of a store.
 
+use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use super::Engine;
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp};
 
 /// A schema as it is stored.
@@ -29,7 +29,12 @@ pub struct SchemaInfo {
 
 impl Engine {
     /// One schema of a store; none named: the one in force in a state.
-    pub fn read_schema(&self, store: StoreId, id: Option<SchemaId>, at: &At) -> Result<SchemaDocument, EngineError> {
+    pub fn read_schema(
+        &self,
+        store: StoreId,
+        id: Option<SchemaId>,
+        at: &At,
+    ) -> Result<SchemaDocument, EngineError> {
         let store = self.store(store)?;
         let id = match id {
             Some(id) => id,

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use super::Engine;
 use crate::storage::{FamilySize, StoreRecord, TupleFilter, TupleReader};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp};
 

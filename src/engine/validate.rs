@@ -1,7 +1,7 @@
 //! Validate: hold every family of the data directory against the others.
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::storage::Validation;
 
 impl Engine {

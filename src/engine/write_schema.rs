@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::error::EngineError;
 use super::Engine;
+use super::error::EngineError;
 use crate::eval::Program;
 use crate::schema::{Schema, Tree};
 use crate::storage::Change;
@@ -25,7 +25,7 @@ impl Engine {
     /// All problems of the schema at once.
     pub fn write_schema(&self, store: StoreId, tree: &Tree) -> Result<WriteSchemaAnswer, EngineError> {
         let store = self.store(store)?;
-        let schema = Schema::resolve(tree, &self.settings().schema_limits)?;
+        let schema = Schema::resolve_within(tree, &self.settings().schema_limits)?;
         let document = tree.to_json().to_string();
         let shared = Arc::clone(&self.shared);
         let program = Arc::new(Program::new(schema));

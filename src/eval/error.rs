@@ -19,7 +19,9 @@ pub enum EvalError {
         relation: String,
     },
     /// The answer hangs on something too many hops away.
-    #[error("the answer lies more than {0} usersets and parents away: raise the depth limit, or nest less deeply")]
+    #[error(
+        "the answer lies more than {0} usersets and parents away: raise the depth limit, or nest less deeply"
+    )]
     TooDeep(u32),
     /// Answering took more reads than allowed.
     #[error("the question takes more than {0} reads: raise the limit, or ask a narrower question")]

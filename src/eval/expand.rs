@@ -236,7 +236,12 @@ impl Run<'_> {
     }
 
     /// A userset one hop away, followed as long as hops are left.
-    fn hop(&mut self, object: Object, relation: RelationIndex, hops: Option<u32>) -> Result<UsersetNode, EvalError> {
+    fn hop(
+        &mut self,
+        object: Object,
+        relation: RelationIndex,
+        hops: Option<u32>,
+    ) -> Result<UsersetNode, EvalError> {
         let left = hops.and_then(|hops| hops.checked_sub(1));
         self.userset(object, relation, left, left.is_some())
     }

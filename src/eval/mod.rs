@@ -20,7 +20,7 @@ mod solve;
 mod walk;
 
 pub use error::EvalError;
-pub use expand::{Expansion, ExpandNode, Follow, UsersetNode, expand};
+pub use expand::{ExpandNode, Expansion, Follow, UsersetNode, expand};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
 

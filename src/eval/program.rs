@@ -49,7 +49,12 @@ impl Program {
     }
 
     /// The relation that a stored userset asks for, when the schema still allows this tuple on `relation`.
-    pub(super) fn valid_userset(&self, relation: RelationIndex, subject: SubjectRef<'_>, row: &Row) -> Option<RelationIndex> {
+    pub(super) fn valid_userset(
+        &self,
+        relation: RelationIndex,
+        subject: SubjectRef<'_>,
+        row: &Row,
+    ) -> Option<RelationIndex> {
         let SubjectRef::Userset(object, name) = subject else { return None };
         let subject_type = self.schema.type_named(object.object_type())?;
         let asked = self.schema.relation_named(subject_type, name)?;
@@ -57,7 +62,12 @@ impl Program {
     }
 
     /// The type of a stored parent, when the schema still allows this tuple on `tupleset`.
-    pub(super) fn valid_parent(&self, tupleset: RelationIndex, subject: SubjectRef<'_>, row: &Row) -> Option<TypeIndex> {
+    pub(super) fn valid_parent(
+        &self,
+        tupleset: RelationIndex,
+        subject: SubjectRef<'_>,
+        row: &Row,
+    ) -> Option<TypeIndex> {
         let SubjectRef::Object(object) = subject else { return None };
         let subject_type = self.schema.type_named(object.object_type())?;
         self.allows(tupleset, subject_type, RestrictionShape::Object, row).then_some(subject_type)
@@ -80,7 +90,12 @@ impl Program {
     }
 
     /// Whether any tuple with this shape of subject can be valid on the relation.
-    pub(super) fn may_hold(&self, relation: RelationIndex, subject_type: TypeIndex, shape: RestrictionShape) -> bool {
+    pub(super) fn may_hold(
+        &self,
+        relation: RelationIndex,
+        subject_type: TypeIndex,
+        shape: RestrictionShape,
+    ) -> bool {
         let restrictions = &self.schema.relation_at(relation).restrictions;
         restrictions.iter().any(|it| it.subject_type == subject_type && it.shape == shape)
     }
@@ -122,7 +137,9 @@ impl Flat {
                 }
                 is_any
             }
-            Rewrite::Union(children) => children.iter().all(|child| self.add_rewrite(schema, relation, child)),
+            Rewrite::Union(children) => {
+                children.iter().all(|child| self.add_rewrite(schema, relation, child))
+            }
             Rewrite::Intersection(_) | Rewrite::Exclusion(..) => false,
         }
     }
@@ -177,7 +194,11 @@ pub(super) fn find_type(schema: &Schema, name: &str) -> Result<TypeIndex, EvalEr
     schema.type_named(name).ok_or_else(|| EvalError::UnknownType(name.to_owned()))
 }
 
-pub(super) fn find_relation(schema: &Schema, object_type: TypeIndex, name: &str) -> Result<RelationIndex, EvalError> {
+pub(super) fn find_relation(
+    schema: &Schema,
+    object_type: TypeIndex,
+    name: &str,
+) -> Result<RelationIndex, EvalError> {
     schema.relation_named(object_type, name).ok_or_else(|| EvalError::UnknownRelation {
         object_type: schema.type_at(object_type).name.to_string(),
         relation: name.to_owned(),

@@ -14,7 +14,11 @@ use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 use crate::schema::resolved::{ArrowOver, RelationIndex, Rewrite};
 
-pub(super) fn check(program: &Program, meter: &mut Meter<'_>, question: &Question<'_>) -> Result<bool, EvalError> {
+pub(super) fn check(
+    program: &Program,
+    meter: &mut Meter<'_>,
+    question: &Question<'_>,
+) -> Result<bool, EvalError> {
     let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen)?;
     if !graph.hangs_on_far(ROOT) {
         return Ok(graph.value(ROOT) == Value::True);
@@ -116,9 +120,8 @@ impl<'g> Graph<'g> {
     /// The nodes to be laid out, within the depth limit: those the answer hangs on, or all there are.
     fn waiting(&self) -> Vec<usize> {
         let reachable = self.reachable(ROOT, self.extent);
-        let is_waiting = |&node: &usize| {
-            self.nodes[node].formula.is_none() && self.nodes[node].distance <= self.depth_max
-        };
+        let is_waiting =
+            |&node: &usize| self.nodes[node].formula.is_none() && self.nodes[node].distance <= self.depth_max;
         reachable.into_iter().filter(is_waiting).collect()
     }
 
@@ -167,7 +170,10 @@ impl<'g> Graph<'g> {
     /// Whether a node's value is open because of one that lies too far away.
     fn hangs_on_far(&self, node: usize) -> bool {
         self.value(node) == Value::Open
-            && self.reachable(node, Extent::WhereOpen).into_iter().any(|far| self.nodes[far].formula.is_none())
+            && self
+                .reachable(node, Extent::WhereOpen)
+                .into_iter()
+                .any(|far| self.nodes[far].formula.is_none())
     }
 
     fn evaluate(&self, formula: &Formula) -> Value {
@@ -355,7 +361,12 @@ impl<'g> Graph<'g> {
         Ok(self.any(at, holds, found))
     }
 
-    fn rewrite_formula(&mut self, meter: &mut Meter<'_>, at: &Place, rewrite: &Rewrite) -> Result<Formula, EvalError> {
+    fn rewrite_formula(
+        &mut self,
+        meter: &mut Meter<'_>,
+        at: &Place,
+        rewrite: &Rewrite,
+    ) -> Result<Formula, EvalError> {
         match rewrite {
             Rewrite::Nil => Ok(Formula::Constant(false)),
             Rewrite::Direct => {

@@ -3,13 +3,17 @@
 use std::collections::HashSet;
 
 use super::error::EvalError;
-use super::ground::{Child, direct_match, userset_children, arrow_children};
+use super::ground::{Child, arrow_children, direct_match, userset_children};
 use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 
 /// Level by level, so that the first proof found is one with the fewest hops. Within a level, look-ups come before
 /// scans: a proof by an exact tuple is never paid for with a walk.
-pub(super) fn check(program: &Program, meter: &mut Meter<'_>, question: &Question<'_>) -> Result<bool, EvalError> {
+pub(super) fn check(
+    program: &Program,
+    meter: &mut Meter<'_>,
+    question: &Question<'_>,
+) -> Result<bool, EvalError> {
     let mut level = vec![Child { relation: question.relation, id: question.object.id().into() }];
     let mut visited: HashSet<Child> = HashSet::new();
     for depth in 0.. {

@@ -322,8 +322,12 @@ mod tests {
 
     #[test]
     fn golden_change() {
-        let change =
-            ChangeValue { kind: ChangeKind::Deleted, key: b"k\0".to_vec(), condition: None, expires_at: None };
+        let change = ChangeValue {
+            kind: ChangeKind::Deleted,
+            key: b"k\0".to_vec(),
+            condition: None,
+            expires_at: None,
+        };
         assert_eq!(encode_change(&change).unwrap(), [1, 3, 2, b'k', 0, 0, 0]);
     }
 

@@ -17,7 +17,9 @@ pub enum StorageError {
     #[error("data directory `{0}` is in use by another process: stop it, or ask it instead")]
     Locked(PathBuf),
     /// Written by a version with a later format.
-    #[error("data directory `{path}` has format {found}, this version reads up to {supported}: use a newer Stonetown")]
+    #[error(
+        "data directory `{path}` has format {found}, this version reads up to {supported}: use a newer Stonetown"
+    )]
     TooNew {
         /// The directory.
         path: PathBuf,
@@ -67,7 +69,9 @@ pub enum StorageError {
         now: Timestamp,
     },
     /// An earlier write could not be made durable, so no more are taken.
-    #[error("writes are refused since one could not be synced ({0}): what it held may or may not be there; reopen the data directory")]
+    #[error(
+        "writes are refused since one could not be synced ({0}): what it held may or may not be there; reopen the data directory"
+    )]
     WritesRefused(String),
     /// The operating system or RocksDB refused.
     #[error("storage: {0}")]

@@ -1,11 +1,9 @@
-//! Filters over tuples, and their text form `[TYPE:[ID]][#RELATION][@SUBJECT]`.
+//! Filters over tuples, and their text form `[TYPE:[ID]][#RELATION][@SUBJECT]`; `@*` is any subject, as no `@` is.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::tuple::{
-    Object, ObjectRef, Relation, Subject, SubjectRef, TupleError, TupleRef, check_type_name,
-};
+use crate::tuple::{Object, ObjectRef, Relation, Subject, SubjectRef, TupleError, TupleRef, check_type_name};
 
 /// Which tuples: every part that is given must fit. The default matches all.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -38,7 +36,9 @@ pub enum SubjectFilter {
 
 /// A text that is no filter.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("filter `{text}`: {cause}; write `[TYPE:[ID]][#RELATION][@SUBJECT]`, for example `voice:7#viewer` or `@user:anne`")]
+#[error(
+    "filter `{text}`: {cause}; write `[TYPE:[ID]][#RELATION][@SUBJECT]`, for example `voice:7#viewer` or `@user:anne`"
+)]
 pub struct FilterError {
     text: String,
     cause: TupleError,
@@ -84,7 +84,7 @@ impl TupleFilter {
         if let Some(relation) = relation.strip_prefix('#') {
             filter.relation = Some(Relation::new(relation)?);
         }
-        if let Some(subject) = subject {
+        if let Some(subject) = subject.filter(|&subject| subject != "*") {
             filter.subject = Some(match subject.strip_suffix(':') {
                 Some(subject_type) => {
                     check_type_name(subject_type)?;

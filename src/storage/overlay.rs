@@ -8,7 +8,8 @@ use super::error::StorageError;
 use super::filter::TupleFilter;
 use super::reader::{Row, TupleReader};
 use crate::tuple::{
-    Object, ObjectRef, Relation, Revision, Subject, SubjectKind, SubjectRef, Timestamp, Tuple, TupleKey, TupleRef,
+    Object, ObjectRef, Relation, Revision, Subject, SubjectKind, SubjectRef, Timestamp, Tuple, TupleKey,
+    TupleRef,
 };
 
 /// A state with changes on top that are stored nowhere.

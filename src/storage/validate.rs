@@ -11,8 +11,8 @@ use super::codec;
 use super::error::StorageError;
 use super::reader::Row;
 use super::rocks::{
-    DROPPING, Database, Direction, Family, Parts, REVISION_BYTES, View, head_key, horizon_key, parse, read_change,
-    show, tuple_key,
+    DROPPING, Database, Direction, Family, Parts, REVISION_BYTES, View, head_key, horizon_key, parse,
+    read_change, show, tuple_key,
 };
 use crate::tuple::{Revision, Tuple, TupleRef};
 
@@ -137,7 +137,12 @@ struct Read<'k> {
 }
 
 /// Reads a row, or says what is wrong with it.
-fn read_row<'k>(direction: Direction, key: &'k [u8], value: &[u8], has_end: bool) -> Result<Read<'k>, String> {
+fn read_row<'k>(
+    direction: Direction,
+    key: &'k [u8],
+    value: &[u8],
+    has_end: bool,
+) -> Result<Read<'k>, String> {
     let end = if has_end { key.len().checked_sub(REVISION_BYTES).ok_or("key is short")? } else { key.len() };
     let (tuple_key, suffix) = key.split_at(end);
     let store = Parts::new(key).u32().ok_or("key is short")?;
@@ -215,7 +220,11 @@ impl Run<'_> {
                 result.find(format!("tuples row {}", read.tuple), problem);
             }
             if created > digests.horizon {
-                digests.begun_rows.add(&begin_parts(&forward, &created.0.to_be_bytes(), &attributes(&read.row)));
+                digests.begun_rows.add(&begin_parts(
+                    &forward,
+                    &created.0.to_be_bytes(),
+                    &attributes(&read.row),
+                ));
             }
             GO_ON
         })?;
@@ -254,7 +263,11 @@ impl Run<'_> {
             }
             let created = read.row.created;
             if created > digests.horizon {
-                digests.begun_rows.add(&begin_parts(&forward, &created.0.to_be_bytes(), &attributes(&read.row)));
+                digests.begun_rows.add(&begin_parts(
+                    &forward,
+                    &created.0.to_be_bytes(),
+                    &attributes(&read.row),
+                ));
             }
             GO_ON
         })?;
@@ -287,7 +300,10 @@ impl Run<'_> {
                 && let Ok(current) = codec::decode_row(&bytes, &String::new)
                 && current.created < ended
             {
-                result.find(place(), format!("ends at {ended}, after its current row began at {}", current.created));
+                result.find(
+                    place(),
+                    format!("ends at {ended}, after its current row began at {}", current.created),
+                );
             }
             last = Some((tuple_key.to_vec(), ended));
             GO_ON
@@ -364,7 +380,8 @@ impl Run<'_> {
                 GO_ON
             })?;
             if expected != digests.head.next() && digests.head > digests.horizon {
-                let problem = format!("the last revision is {}, the head says {}", expected.0 - 1, digests.head);
+                let problem =
+                    format!("the last revision is {}, the head says {}", expected.0 - 1, digests.head);
                 result.find(format!("revisions of store number {store}"), problem);
             }
         }
@@ -398,7 +415,13 @@ impl Run<'_> {
     }
 
     /// Names the rows of two families that differ.
-    fn locate(&mut self, store: u32, forward: Family, backward: Family, has_end: bool) -> Result<(), StorageError> {
+    fn locate(
+        &mut self,
+        store: u32,
+        forward: Family,
+        backward: Family,
+        has_end: bool,
+    ) -> Result<(), StorageError> {
         let sides = [
             (forward, Direction::Forward, backward, Direction::Backward),
             (backward, Direction::Backward, forward, Direction::Forward),

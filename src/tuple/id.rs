@@ -16,7 +16,9 @@ pub struct SchemaId(Ulid);
 
 /// A text that is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is not a {what} id: write the 26 characters of a ULID, for example `01KAMZ3S8T4N2Q6V9XB7CDEFGH`")]
+#[error(
+    "`{text}` is not a {what} id: write the 26 characters of a ULID, for example `01KAMZ3S8T4N2Q6V9XB7CDEFGH`"
+)]
 pub struct IdError {
     what: &'static str,
     text: String,

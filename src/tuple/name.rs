@@ -62,12 +62,7 @@ pub(super) fn check_id(part: Part, id: &str) -> Result<(), TupleError> {
     check_chars(part, id, &[':', '#'], ID_HELP)
 }
 
-fn check_chars(
-    part: Part,
-    text: &str,
-    forbidden: &[char],
-    help: &'static str,
-) -> Result<(), TupleError> {
+fn check_chars(part: Part, text: &str, forbidden: &[char], help: &'static str) -> Result<(), TupleError> {
     for c in text.chars() {
         let problem = match c {
             c if forbidden.contains(&c) => match c {

@@ -105,9 +105,8 @@ impl<'a> ObjectRef<'a> {
 
 /// Splits `type:id` at its colon.
 pub(super) fn split(text: &str, part: Part) -> Result<(&str, &str), TupleError> {
-    text.split_once(':').ok_or_else(|| {
-        TupleError::new(part, "has no `:`", text, "write `TYPE:ID`, for example `voice:7`")
-    })
+    text.split_once(':')
+        .ok_or_else(|| TupleError::new(part, "has no `:`", text, "write `TYPE:ID`, for example `voice:7`"))
 }
 
 impl FromStr for Object {

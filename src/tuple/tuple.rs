@@ -93,9 +93,9 @@ impl<'a> TupleRef<'a> {
     /// A key from its text form, checked.
     pub fn parse(text: &'a str) -> Result<TupleRef<'a>, TupleError> {
         // An object has no `#` and a relation no `@`, so the first of each ends its part, whatever the ids hold.
-        let (object, rest) = text
-            .split_once('#')
-            .ok_or_else(|| TupleError::new(Part::Tuple, "has no `#` before its relation", text, TUPLE_HELP))?;
+        let (object, rest) = text.split_once('#').ok_or_else(|| {
+            TupleError::new(Part::Tuple, "has no `#` before its relation", text, TUPLE_HELP)
+        })?;
         let (relation, subject) = rest
             .split_once('@')
             .ok_or_else(|| TupleError::new(Part::Tuple, "has no `@` before its subject", text, TUPLE_HELP))?;
@@ -156,12 +156,12 @@ impl FromStr for Tuple {
                 context = ConditionContext::from_value(&value)?;
                 rest = after[values.byte_offset()..].trim_start_matches(' ');
             }
-            tuple.condition =
-                Some(TupleCondition::new(name, context).map_err(|error| error.within(text))?);
+            tuple.condition = Some(TupleCondition::new(name, context).map_err(|error| error.within(text))?);
         }
         if let Some(time) = rest.strip_prefix("until ") {
             let help = "write an RFC 3339 time such as `2027-01-01T00:00:00Z`";
-            let time = time.parse().map_err(|_| TupleError::new(Part::Expiry, "is not a time", text, help))?;
+            let time =
+                time.parse().map_err(|_| TupleError::new(Part::Expiry, "is not a time", text, help))?;
             tuple.expires_at = Some(time);
             rest = "";
         }

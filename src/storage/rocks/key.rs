@@ -103,12 +103,22 @@ pub(in crate::storage) fn tuple(direction: Direction, store: u32, tuple: TupleRe
 }
 
 /// All subjects of one shape on `object#relation`, in `tuples`.
-pub(super) fn subjects_prefix(store: u32, object: ObjectRef<'_>, relation: &str, kind: SubjectKind) -> Vec<u8> {
+pub(super) fn subjects_prefix(
+    store: u32,
+    object: ObjectRef<'_>,
+    relation: &str,
+    kind: SubjectKind,
+) -> Vec<u8> {
     Builder::new(store).object(object).text(relation).kind(kind).0
 }
 
 /// All objects of a type on which a subject is written with a relation, in `by_subject`.
-pub(super) fn objects_prefix(store: u32, subject: SubjectRef<'_>, object_type: &str, relation: &str) -> Vec<u8> {
+pub(super) fn objects_prefix(
+    store: u32,
+    subject: SubjectRef<'_>,
+    object_type: &str,
+    relation: &str,
+) -> Vec<u8> {
     Builder::new(store).subject(subject).text(object_type).text(relation).0
 }
 

@@ -17,9 +17,7 @@ use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
 use super::change::{ChangeRecord, RevisionRecord};
 use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
-use crate::tuple::{
-    Incarnation, Revision, SchemaId, StoreId, Timestamp, Tuple, TokenKey,
-};
+use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
 pub(super) use families::{DROPPING, Family, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
@@ -100,7 +98,12 @@ impl Database {
     ///
     /// # Errors
     /// [`StorageError::AboveHead`] and [`StorageError::BelowHorizon`].
-    pub fn past(&self, store: u32, revision: Revision, now: Timestamp) -> Result<StateReader<'_>, StorageError> {
+    pub fn past(
+        &self,
+        store: u32,
+        revision: Revision,
+        now: Timestamp,
+    ) -> Result<StateReader<'_>, StorageError> {
         StateReader::open(self, store)?.at_time(now).at_revision(revision)
     }
 
@@ -128,7 +131,11 @@ impl Database {
     }
 
     /// What the log remembers of a revision.
-    pub fn revision_record(&self, store: u32, revision: Revision) -> Result<Option<RevisionRecord>, StorageError> {
+    pub fn revision_record(
+        &self,
+        store: u32,
+        revision: Revision,
+    ) -> Result<Option<RevisionRecord>, StorageError> {
         let key = key::revision(store, revision);
         let Some(bytes) = self.get(Family::Revisions, &key)? else { return Ok(None) };
         codec::decode_revision(&bytes, &|| format!("revisions row {revision}")).map(Some)
@@ -173,7 +180,8 @@ impl Database {
     /// Bytes and estimated rows of every family.
     pub fn family_sizes(&self) -> Result<Vec<FamilySize>, StorageError> {
         let number = |family: Family, property: &str| -> Result<u64, StorageError> {
-            let value = self.db.property_int_value_cf(self.family(family)?, property).map_err(open::from_rocks)?;
+            let value =
+                self.db.property_int_value_cf(self.family(family)?, property).map_err(open::from_rocks)?;
             Ok(value.unwrap_or(0))
         };
         Family::ALL
@@ -254,7 +262,12 @@ pub(super) struct View<'a> {
 
 impl View<'_> {
     /// Visits the rows of a family with a prefix, in key order.
-    pub(super) fn walk(&self, family: Family, prefix: &[u8], visit: VisitRow<'_>) -> Result<(), StorageError> {
+    pub(super) fn walk(
+        &self,
+        family: Family,
+        prefix: &[u8],
+        visit: VisitRow<'_>,
+    ) -> Result<(), StorageError> {
         self.walk_from(family, prefix, prefix, visit)
     }
 

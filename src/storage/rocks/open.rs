@@ -12,7 +12,8 @@ use std::sync::atomic::AtomicI64;
 
 use dashmap::DashMap;
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options, ReadOptions,
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options,
+    ReadOptions,
 };
 
 use super::families::{self, Family};
@@ -64,7 +65,10 @@ impl Database {
         }
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let families = Family::ALL.map(|family| {
-            ColumnFamilyDescriptor::new(family.name(), family_options(family, &cache, options.write_buffer_bytes))
+            ColumnFamilyDescriptor::new(
+                family.name(),
+                family_options(family, &cache, options.write_buffer_bytes),
+            )
         });
         let db = DB::open_cf_descriptors(&database_options(options), &files, families)
             .map_err(|error| open_error(dir, error))?;
@@ -168,7 +172,10 @@ fn prepare_directory(dir: &Path, create: bool) -> Result<bool, StorageError> {
         Ok(text) => {
             let place = || file.display().to_string();
             let found: u32 = text.trim().parse().map_err(|_| {
-                StorageError::damaged(place(), format!("holds `{}` instead of a format number", text.escape_debug()))
+                StorageError::damaged(
+                    place(),
+                    format!("holds `{}` instead of a format number", text.escape_debug()),
+                )
             })?;
             if found > FORMAT {
                 return Err(StorageError::TooNew { path: dir.to_owned(), found, supported: FORMAT });
@@ -274,7 +281,10 @@ fn file_named_in(text: &str) -> Option<String> {
         .find(|word| {
             let path = PathBuf::from(word);
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            name.ends_with(".sst") || name.ends_with(".log") || name.starts_with("MANIFEST-") || name == "CURRENT"
+            name.ends_with(".sst")
+                || name.ends_with(".log")
+                || name.starts_with("MANIFEST-")
+                || name == "CURRENT"
         })
         .map(str::to_owned)
 }

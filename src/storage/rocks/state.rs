@@ -65,7 +65,9 @@ impl<'a> StateReader<'a> {
     fn horizon(&self) -> Result<Revision, StorageError> {
         let key = families::horizon_key(self.store);
         match self.get_raw(Family::Meta, &key)? {
-            Some(bytes) => codec::decode_number(&bytes, &|| format!("meta row {}", key::show(&key))).map(Revision),
+            Some(bytes) => {
+                codec::decode_number(&bytes, &|| format!("meta row {}", key::show(&key))).map(Revision)
+            }
             None => Ok(Revision::ZERO),
         }
     }
@@ -124,7 +126,11 @@ impl<'a> StateReader<'a> {
         }
     }
 
-    fn get_raw(&self, family: Family, key: &[u8]) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StorageError> {
+    fn get_raw(
+        &self,
+        family: Family,
+        key: &[u8],
+    ) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StorageError> {
         self.snapshot.get_pinned_cf(self.database.family(family)?, key).map_err(open::from_rocks)
     }
 
@@ -197,7 +203,9 @@ impl<'r> Rows<'r> {
         let Some(key) = self.iterator.key() else { return Ok(None) };
         match key.len().checked_sub(suffix) {
             Some(end) => Ok(Some(&key[..end])),
-            None => Err(StorageError::damaged(self.family.name(), format!("key {} is short", key::show(key)))),
+            None => {
+                Err(StorageError::damaged(self.family.name(), format!("key {} is short", key::show(key))))
+            }
         }
     }
 

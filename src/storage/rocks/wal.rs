@@ -20,9 +20,8 @@ const TYPES: std::ops::RangeInclusive<u8> = 1..=13;
 
 /// Refuses a directory whose logs were cut by damage rather than by a crash.
 pub(super) fn verify(files: &Path) -> Result<(), StorageError> {
-    let entries = fs::read_dir(files).map_err(|error| {
-        StorageError::Io(format!("`{}`: {error}", files.display()))
-    })?;
+    let entries =
+        fs::read_dir(files).map_err(|error| StorageError::Io(format!("`{}`: {error}", files.display())))?;
     let mut logs: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
@@ -32,7 +31,8 @@ pub(super) fn verify(files: &Path) -> Result<(), StorageError> {
         let bytes =
             fs::read(&log).map_err(|error| StorageError::Io(format!("`{}`: {error}", log.display())))?;
         if let Some(at) = damage(&bytes) {
-            let detail = format!("record at byte {at} runs past the end of the log, but whole records follow it");
+            let detail =
+                format!("record at byte {at} runs past the end of the log, but whole records follow it");
             return Err(StorageError::damaged(log.display().to_string(), detail));
         }
     }

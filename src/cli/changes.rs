@@ -1,0 +1,68 @@
+//! `stonetown changes`
+
+use std::ops::ControlFlow;
+
+use clap::Args;
+use serde_json::json;
+
+use super::args::StoreArgs;
+use super::exit::Exit;
+use super::output::Output;
+use super::read::tuple_json;
+use crate::engine::ChangesRequest;
+use crate::storage::ChangeKind;
+
+/// Print the change log, oldest first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown changes --data ./data
+  stonetown changes --type voice --after TOKEN --format json --data ./data")]
+pub(super) struct ChangesArgs {
+    /// Only what came after this token
+    #[arg(long, value_name = "TOKEN")]
+    after: Option<String>,
+
+    /// Only changes of objects of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    object_type: Option<String>,
+
+    /// Print at most so many
+    #[arg(long, value_name = "N")]
+    limit: Option<u64>,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    let (engine, store) = args.store.open()?;
+    let mut left = args.limit.unwrap_or(u64::MAX);
+    let mut result = Ok(());
+    let request = ChangesRequest { store, after: args.after, object_type: args.object_type };
+    engine.changes(&request, &mut |change, revision| {
+        if left == 0 {
+            return ControlFlow::Break(());
+        }
+        left -= 1;
+        let kind = match change.kind {
+            ChangeKind::Written => "written",
+            ChangeKind::Replaced => "replaced",
+            ChangeKind::Deleted => "deleted",
+            ChangeKind::Expired => "expired",
+        };
+        result = out.print(
+            || format!("{}  {}  {kind:8}  {}", change.revision, revision.time, change.tuple),
+            || {
+                json!({
+                    "revision": change.revision.0,
+                    "time": revision.time.to_string(),
+                    "change": kind,
+                    "tuple": tuple_json(&change.tuple),
+                })
+            },
+        );
+        if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    result.map(|()| Exit::Yes)
+}

@@ -1,0 +1,90 @@
+//! The command line: a file a subcommand. Results go to standard output, messages to standard error.
+
+mod args;
+mod changes;
+mod check;
+mod exit;
+mod expand;
+mod output;
+mod read;
+mod schema;
+mod store;
+mod validate;
+mod write;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::Exit;
+use output::Output;
+
+/// Zanzibar-style authorization: tuples in RocksDB, a small schema language, check and expand by graph traversal.
+#[derive(Debug, Parser)]
+#[command(name = "stonetown", version, max_term_width = 110, after_help = AFTER_HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = output::Format::Text)]
+    format: output::Format,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  stonetown store create --name demo --data ./data
+  stonetown schema write schema/audiostack.fga --data ./data
+  stonetown write 'org:child#parent@org:acme' 'org:acme#admin@user:anne' --data ./data
+  stonetown check 'org:child#admin@user:anne' --data ./data
+
+Exit codes:
+  0  yes, or done
+  1  no: the check is denied, a test failed, a schema has problems, validation found damage
+  2  the command line cannot be understood
+  3  failed: there is no answer, nothing was changed";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create, list, delete stores, or show what one holds
+    #[command(subcommand)]
+    Store(store::StoreCommand),
+    /// Validate, format, test, draw, write or show schemas
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    /// Write and delete tuples, in one revision
+    Write(write::WriteArgs),
+    /// Print stored tuples
+    Read(read::ReadArgs),
+    /// Ask whether a subject holds a relation on an object
+    Check(check::CheckArgs),
+    /// Show who stands behind a relation of an object
+    Expand(expand::ExpandArgs),
+    /// Print the change log, oldest first
+    Changes(changes::ChangesArgs),
+    /// Hold every family of a data directory against the others
+    Validate(validate::ValidateArgs),
+}
+
+/// Runs the program on the arguments of the process.
+pub fn run() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come this way too; a closed pipe is nothing to tell about.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Yes };
+        }
+    };
+    let mut out = Output::new(cli.format);
+    let result = match cli.command {
+        Command::Store(command) => store::run(command, &mut out),
+        Command::Schema(command) => schema::run(command, &mut out),
+        Command::Write(args) => write::run(args, &mut out),
+        Command::Read(args) => read::run(args, &mut out),
+        Command::Check(args) => check::run(args, &mut out),
+        Command::Expand(args) => expand::run(args, &mut out),
+        Command::Changes(args) => changes::run(args, &mut out),
+        Command::Validate(args) => validate::run(args, &mut out),
+    };
+    let result = result.and_then(|exit| out.flush().map(|()| exit));
+    result.unwrap_or_else(|error| output::fail(&error))
+}

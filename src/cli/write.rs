@@ -1,0 +1,136 @@
+//! `stonetown write`
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::args::StoreArgs;
+use super::exit::Exit;
+use super::output::Output;
+use crate::bulk::{self, Format};
+use crate::engine::{OnDuplicate, OnMissing, Precondition, WriteRequest};
+use crate::tuple::{SchemaId, Tuple, TupleKey};
+
+/// Write and delete tuples, all in one revision or none.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown write 'voice:7#viewer@user:anne' --data ./data
+  stonetown write --delete 'studio:main#owner@user:olga' 'studio:main#owner@user:anne' \\
+      --require 'exists studio:main#owner@user:olga' --require 'at-most 1 studio:main#owner' --data ./data
+  stonetown write --file tuples.csv --on-duplicate ignore --data ./data
+
+Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .yaml/.json (a list), .txt (one tuple a line).
+
+Preconditions, true of the state before the write:
+  exists TUPLE · absent TUPLE · at-least N FILTER · at-most N FILTER · unchanged FILTER since TOKEN
+  a FILTER is [TYPE:[ID]][#RELATION][@SUBJECT]")]
+pub(super) struct WriteArgs {
+    /// Tuples to write: OBJECT#RELATION@SUBJECT
+    #[arg(value_name = "TUPLE")]
+    tuples: Vec<Tuple>,
+
+    /// A tuple to delete; may be repeated
+    #[arg(long, value_name = "TUPLE")]
+    delete: Vec<TupleKey>,
+
+    /// A file of tuples to write; `-` is standard input
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// The format of the file, when its name does not tell: text, csv, jsonl, yaml
+    #[arg(long, value_name = "FORMAT")]
+    input_format: Option<Format>,
+
+    /// What has to be true before the write; may be repeated
+    #[arg(long, value_name = "PRECONDITION")]
+    require: Vec<Precondition>,
+
+    /// What to do with a tuple that exists already
+    #[arg(long, value_enum, default_value_t = Duplicate::Error)]
+    on_duplicate: Duplicate,
+
+    /// What to do with a deletion of a tuple that does not exist
+    #[arg(long, value_enum, default_value_t = Missing::Error)]
+    on_missing: Missing,
+
+    /// The schema that lets the tuples in, by id; otherwise the one in force
+    #[arg(long, value_name = "ID")]
+    schema: Option<SchemaId>,
+
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Duplicate {
+    /// Refuse the write
+    Error,
+    /// Leave it as it is
+    Ignore,
+    /// Give it the new condition and expiry
+    Replace,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Missing {
+    /// Refuse the write
+    Error,
+    /// Leave it at that
+    Ignore,
+}
+
+pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    let mut writes = args.tuples;
+    if let Some(path) = &args.file {
+        let bar = progress(path);
+        let tuples = bulk::read_tuples(path, args.input_format, &mut |bytes| bar.set_position(bytes));
+        bar.finish_and_clear();
+        writes.extend(tuples?.into_iter().map(|located| located.tuple));
+    }
+    let (engine, store) = args.store.open()?;
+    let total = writes.len() + args.delete.len();
+    let bar = ProgressBar::new_spinner().with_message(format!("writing {total} tuples in one revision"));
+    if total > 1_000 {
+        bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    }
+    let answer = engine.write(WriteRequest {
+        store,
+        writes,
+        deletes: args.delete,
+        preconditions: args.require,
+        on_duplicate: match args.on_duplicate {
+            Duplicate::Error => OnDuplicate::Error,
+            Duplicate::Ignore => OnDuplicate::Ignore,
+            Duplicate::Replace => OnDuplicate::Replace,
+        },
+        on_missing: match args.on_missing {
+            Missing::Error => OnMissing::Error,
+            Missing::Ignore => OnMissing::Ignore,
+        },
+        schema: args.schema,
+    });
+    bar.finish_and_clear();
+    let answer = answer.context("nothing was written")?;
+    let token = engine.seal(&answer.token);
+    let (changed, revision) = (answer.changed, answer.token.revision);
+    out.print(
+        || format!("{changed} of {total} tuples changed, revision {revision}\ntoken {token}"),
+        || json!({ "changed": changed, "revision": revision.0, "token": token }),
+    )?;
+    Ok(Exit::Yes)
+}
+
+/// A bar over the bytes of a file; none is drawn where standard error is no terminal.
+fn progress(path: &std::path::Path) -> ProgressBar {
+    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    if length == 0 {
+        return ProgressBar::new_spinner();
+    }
+    let style = "reading {bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left";
+    let style = ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(length).with_style(style)
+}

@@ -1,0 +1,425 @@
+//! The right side of a `define`.
+
+use super::super::code::ProblemCode;
+use super::super::lex::Kind;
+use super::super::problem::Problem;
+use super::super::source::{At, Span};
+use super::super::suggest;
+use super::super::tree::{Expression, ExpressionKind, TypeRestriction, TypeRestrictionShape};
+use super::cursor::Parser;
+use super::words::NameKind;
+
+/// A definition, and the list of types in it.
+pub(super) struct Definition {
+    pub(super) expression: Expression,
+    pub(super) restrictions: Vec<TypeRestriction>,
+    pub(super) restrictions_tail: Vec<String>,
+}
+
+impl Definition {
+    /// For a definition that is not there.
+    pub(super) fn nothing(at: &At) -> Definition {
+        let expression = Expression::new(ExpressionKind::Missing, at.clone());
+        Definition { expression, restrictions: Vec::new(), restrictions_tail: Vec::new() }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operator {
+    Or,
+    And,
+    ButNot,
+}
+
+/// Where an operand stands: how deep, and whether a list of types may stand there.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    depth: usize,
+    first: bool,
+}
+
+const OPERAND_HELP: &str = "a definition is made of types in brackets, relations, and relations `from` a relation, joined by `or`, `and` or `but not`";
+const FIRST_HELP: &str = "write the types first: `define viewer: [user] or editor`";
+
+impl Parser<'_> {
+    /// `def = first [partials]`
+    pub(super) fn def(&mut self) -> Definition {
+        let mut definition = Definition {
+            expression: self.missing(),
+            restrictions: Vec::new(),
+            restrictions_tail: Vec::new(),
+        };
+        definition.expression = self.level(&mut definition, Position { depth: 0, first: true });
+        definition
+    }
+
+    /// A definition has to end here.
+    pub(super) fn end_of_definition(&mut self) -> Option<String> {
+        if self.at_line_end() {
+            return self.newline();
+        }
+        let problem = match self.kind() {
+            Kind::ParenClose => Problem::spanned(
+                ProblemCode::UnopenedParenthesis,
+                self.token().span,
+                "nothing opens this `)`",
+            )
+            .help("leave it out, or write the `(` that belongs to it"),
+            Kind::Hash => {
+                Problem::spanned(ProblemCode::UnexpectedText, self.rest_of_line(), "unexpected `#`")
+                    .help("put a space before the `#` to begin a comment")
+            }
+            _ => {
+                let message =
+                    format!("expected `or`, `and`, `but not` or the end of the line, found {}", self.found());
+                let lower = self.text_of(self.token()).to_lowercase();
+                let operator = ["or", "and", "but"].into_iter().find(|operator| *operator == lower);
+                Problem::spanned(ProblemCode::UnexpectedText, self.rest_of_line(), message)
+                    .help_if_any(operator.map(|operator| format!("did you mean `{operator}`?")))
+            }
+        };
+        self.report(problem);
+        self.skip_line();
+        self.newline()
+    }
+
+    /// One level of a definition: an operand, and further ones joined by one kind of operator.
+    fn level(&mut self, definition: &mut Definition, position: Position) -> Expression {
+        let first = self.operand(definition, position);
+        self.partials(first, definition, position)
+    }
+
+    /// `partials = {"or" operand} | {"and" operand} | "but not" operand`
+    fn partials(&mut self, first: Expression, definition: &mut Definition, position: Position) -> Expression {
+        let mut operands = vec![first];
+        let mut level: Option<(Operator, Span)> = None;
+        let mut reported = false;
+        while let Some((operator, span)) = self.operator() {
+            match level {
+                None => level = Some((operator, span)),
+                Some((before, at)) if !reported && (before != operator || operator == Operator::ButNot) => {
+                    reported = true;
+                    self.report(mixed(before, at, operator, span));
+                }
+                Some(_) => {}
+            }
+            self.expect_space();
+            operands.push(self.operand(definition, Position { depth: position.depth, first: false }));
+        }
+        let at = match (operands.first(), operands.last()) {
+            (Some(first), Some(last)) => first.at.to(&last.at),
+            _ => At::nowhere(),
+        };
+        let kind = match level.map(|(operator, _)| operator) {
+            Some(Operator::Or) => ExpressionKind::Union(operands),
+            Some(Operator::And) => ExpressionKind::Intersection(operands),
+            Some(Operator::ButNot) if operands.len() == 2 => match (operands.pop(), operands.pop()) {
+                (Some(subtract), Some(base)) => ExpressionKind::Exclusion(base.into(), subtract.into()),
+                _ => ExpressionKind::Missing,
+            },
+            // Reported above; a union keeps the names for further checks.
+            Some(Operator::ButNot) => ExpressionKind::Union(operands),
+            None => return operands.pop().unwrap_or_else(|| self.missing()),
+        };
+        Expression::new(kind, at)
+    }
+
+    /// Goes over an operator, if there is one.
+    fn operator(&mut self) -> Option<(Operator, Span)> {
+        let token = self.token();
+        let operator = match self.text_of(token) {
+            "or" => Operator::Or,
+            "and" => Operator::And,
+            "but" => Operator::ButNot,
+            _ => return None,
+        };
+        if token.kind != Kind::Word {
+            return None;
+        }
+        self.expect_space();
+        self.bump();
+        if operator != Operator::ButNot {
+            return Some((operator, token.span));
+        }
+        let not = self.token();
+        if !self.at_word("not") {
+            let message = format!("expected `not` after `but`, found {}", self.found());
+            self.report(
+                Problem::spanned(ProblemCode::MissingOperand, not.span, message).help("write `but not`"),
+            );
+            return Some((operator, token.span));
+        }
+        self.bump();
+        if &self.text[token.span.end..not.span.start] != " " {
+            let message = "`but not` is written with one space";
+            self.report_at(ProblemCode::WrongSpacing, token.span.to(not.span), message);
+        }
+        Some((operator, token.span.to(not.span)))
+    }
+
+    /// `operand = direct | rewrite | "(" def ")"`
+    fn operand(&mut self, definition: &mut Definition, position: Position) -> Expression {
+        let token = self.token();
+        match token.kind {
+            Kind::BracketOpen => self.direct(definition, position),
+            Kind::ParenOpen => self.group(definition, position),
+            Kind::Word if !self.at_operator() && !self.at_word("from") => self.rewrite(),
+            Kind::Number => self.rewrite(),
+            _ => {
+                let message = match (self.at_line_end(), position.first && position.depth == 0) {
+                    (true, true) => "nothing is defined here".to_string(),
+                    (true, false) => "a relation is missing at the end of the line".to_string(),
+                    (false, _) if self.at_word("but") => "expected a relation, found `but not`".to_string(),
+                    (false, _) => format!("expected a relation, found {}", self.found()),
+                };
+                let problem = Problem::spanned(ProblemCode::MissingOperand, token.span, message);
+                self.report(problem.help(OPERAND_HELP));
+                self.missing()
+            }
+        }
+    }
+
+    fn at_operator(&self) -> bool {
+        self.at_word("or") || self.at_word("and") || self.at_word("but") && self.word_ahead(1, "not")
+    }
+
+    /// `"(" def ")"`
+    fn group(&mut self, definition: &mut Definition, position: Position) -> Expression {
+        let problems_before = self.problems.len();
+        if position.depth >= self.limits.nesting_max {
+            let message = format!("more than {} parentheses within each other", self.limits.nesting_max);
+            let problem = Problem::spanned(ProblemCode::NestingTooDeep, self.token().span, message);
+            self.report(problem.help("give the inner parts names of their own: a relation for each"));
+            self.skip_line();
+            return self.missing();
+        }
+        let open = self.bump();
+        let mut inner = self.level(definition, Position { depth: position.depth + 1, ..position });
+        if let Some(close) = self.take(Kind::ParenClose) {
+            inner.at = At::from(open.span.to(close.span));
+        } else if self.problems.len() == problems_before {
+            let problem = match self.at_line_end() {
+                true => {
+                    Problem::spanned(ProblemCode::UnclosedParenthesis, open.span, "this `(` is not closed")
+                        .help("write the `)` on the same line")
+                }
+                false => {
+                    let message = format!("expected `or`, `and`, `but not` or `)`, found {}", self.found());
+                    Problem::spanned(ProblemCode::UnexpectedText, self.token().span, message)
+                }
+            };
+            self.report(problem);
+            self.skip_line();
+        }
+        inner
+    }
+
+    /// `rewrite = name ["from" name]`
+    fn rewrite(&mut self) -> Expression {
+        let Some(target) = self.name(NameKind::Relation) else { return self.missing() };
+        let at = target.at.clone();
+        if !self.at_word("from") {
+            return Expression::new(ExpressionKind::Computed(target), at);
+        }
+        self.bump();
+        let Some(tupleset) = self.name(NameKind::Relation) else { return self.missing() };
+        let at = at.to(&tupleset.at);
+        Expression::new(ExpressionKind::Arrow { target, tupleset }, at)
+    }
+
+    /// `direct = "[" restriction {"," restriction} "]"`
+    fn direct(&mut self, definition: &mut Definition, position: Position) -> Expression {
+        let open = self.token();
+        if !position.first {
+            let message = "types in brackets can only stand first, and only once";
+            let problem = Problem::spanned(ProblemCode::MisplacedRestrictions, open.span, message);
+            self.report(problem.help(FIRST_HELP));
+        }
+        let list = self.restrictions();
+        let at = At::from(open.span.to(self.behind().span));
+        if !position.first {
+            return Expression::new(ExpressionKind::Missing, at);
+        }
+        (definition.restrictions, definition.restrictions_tail) = list;
+        Expression::new(ExpressionKind::Direct, at)
+    }
+
+    /// The list in brackets, over as many lines as it likes; then the comments before its end.
+    fn restrictions(&mut self) -> (Vec<TypeRestriction>, Vec<String>) {
+        let problems_before = self.problems.len();
+        let open = self.bump();
+        let mut list: Vec<TypeRestriction> = Vec::new();
+        let (trailing, mut comments) = self.list_gap();
+        comments.splice(0..0, trailing);
+        let mut after_comma = true;
+        while self.kind() != Kind::BracketClose {
+            if self.at_line_end() {
+                self.report_unclosed(open.span);
+                return (list, comments);
+            }
+            if !after_comma {
+                self.report_missing_comma();
+                self.skip_restriction();
+            } else if let Some(mut restriction) = self.restriction() {
+                restriction.comments = std::mem::take(&mut comments);
+                let (trailing, after) = self.list_gap();
+                restriction.trailing = trailing;
+                comments = after;
+                list.push(restriction);
+            } else {
+                self.skip_restriction();
+            }
+            after_comma = self.take(Kind::Comma).is_some();
+            let (trailing, after) = self.list_gap();
+            match list.last_mut() {
+                Some(last) if last.trailing.is_none() => last.trailing = trailing,
+                _ => comments.extend(trailing),
+            }
+            comments.extend(after);
+        }
+        let close = self.bump();
+        if self.problems.len() > problems_before || !after_comma {
+            return (list, comments);
+        }
+        if list.is_empty() {
+            let message = "no types in the brackets";
+            let problem = Problem::spanned(ProblemCode::EmptyRestrictions, open.span.to(close.span), message);
+            self.report(problem.help("list the types that may be assigned, `[user]` for example"));
+        } else {
+            self.report_at(
+                ProblemCode::MissingName,
+                close.span,
+                "expected the name of a type after `,`, found `]`",
+            );
+        }
+        (list, comments)
+    }
+
+    /// `restriction = name [":*" | "#" name] ["with" name]`
+    fn restriction(&mut self) -> Option<TypeRestriction> {
+        let start = self.token().span;
+        let subject_type = self.name(NameKind::Type)?;
+        let shape = match self.kind() {
+            Kind::Colon => self.wildcard()?,
+            Kind::Hash => {
+                self.expect_no_space();
+                self.bump();
+                if self.kind() == Kind::Word {
+                    self.expect_no_space();
+                }
+                TypeRestrictionShape::Userset(self.name(NameKind::Relation)?)
+            }
+            _ => TypeRestrictionShape::Object,
+        };
+        if matches!(self.kind(), Kind::Colon | Kind::Hash | Kind::Star) {
+            let message = format!("unexpected {} in a type restriction", self.found());
+            let problem = Problem::spanned(ProblemCode::InvalidRestriction, self.token().span, message);
+            self.report(problem.help(RESTRICTION_HELP));
+            self.skip_restriction();
+        }
+        let condition = match self.at_word("with") {
+            true => {
+                self.bump();
+                Some(self.name(NameKind::Condition)?)
+            }
+            false => None,
+        };
+        let at = At::from(start.to(self.behind().span));
+        Some(TypeRestriction::new(at, subject_type, shape, condition))
+    }
+
+    /// `":*"`
+    fn wildcard(&mut self) -> Option<TypeRestrictionShape> {
+        self.expect_no_space();
+        self.bump();
+        if self.kind() == Kind::Star {
+            self.expect_no_space();
+            self.bump();
+            return Some(TypeRestrictionShape::Wildcard);
+        }
+        let message = format!("expected `*` after `:`, found {}", self.found());
+        let problem = Problem::spanned(ProblemCode::InvalidRestriction, self.token().span, message);
+        self.report(
+            problem.help("a type restriction names a type, not one object of it; write `user` or `user:*`"),
+        );
+        None
+    }
+
+    /// Leaves the rest of an entry of the list behind.
+    fn skip_restriction(&mut self) {
+        while !matches!(self.kind(), Kind::Comma | Kind::BracketClose) && !self.at_line_end() {
+            self.bump();
+        }
+    }
+
+    /// Goes over the end of a line within a list: the comment at its end, the comments on the lines after it.
+    fn list_gap(&mut self) -> (Option<String>, Vec<String>) {
+        if !matches!(self.kind(), Kind::Newline(_)) || self.next_line_is_no_entry() {
+            return (None, Vec::new());
+        }
+        let trailing = self.newline();
+        (trailing, self.lead().comments.into_iter().map(|comment| comment.text).collect())
+    }
+
+    /// Whether the next line begins something else than an entry of a list.
+    fn next_line_is_no_entry(&self) -> bool {
+        let next = self.ahead(1);
+        match self.text_of(next) {
+            "define" | "relations" | "condition" => true,
+            "type" | "extend" => self.ahead(2).kind == Kind::Word,
+            _ => next.kind == Kind::End,
+        }
+    }
+
+    fn report_missing_comma(&mut self) {
+        let message = format!("expected `,` or `]`, found {}", self.found());
+        let help = suggest::did_you_mean(self.text_of(self.token()), ["with"]);
+        let problem = Problem::spanned(ProblemCode::MissingComma, self.token().span, message);
+        self.report(problem.help_if_any(help));
+    }
+
+    fn report_unclosed(&mut self, open: Span) {
+        let gap = match self.kind() {
+            Kind::Newline(gap) => self.lexed.gaps.get(gap as usize),
+            _ => None,
+        };
+        let comment = gap.and_then(|gap| gap.trailing).map(|span| &self.text[span.start..span.end]);
+        let help = match comment {
+            Some(comment) if comment[1..].starts_with(|c: char| c.is_alphanumeric()) => {
+                format!("`{comment}` is a comment, because a space stands before the `#`; write it without")
+            }
+            _ => "write the `]` after the last type".to_string(),
+        };
+        self.report(
+            Problem::spanned(ProblemCode::UnclosedBracket, open, "this `[` is not closed").help(help),
+        );
+    }
+
+    fn missing(&self) -> Expression {
+        Expression::new(ExpressionKind::Missing, At::from(self.token().span))
+    }
+}
+
+const RESTRICTION_HELP: &str = "write `user`, `user:*` or `group#member`";
+
+fn mixed(before: Operator, at: Span, operator: Operator, span: Span) -> Problem {
+    let (before_text, text) = (operator_text(before), operator_text(operator));
+    if before == operator {
+        let message = "`but not` cannot stand twice on one level";
+        return Problem::spanned(ProblemCode::ChainedExclusion, span, message)
+            .also(&At::from(at), "the first one")
+            .help("add parentheses: `(a but not b) but not c`, or `a but not (b or c)`");
+    }
+    let message = format!("`{before_text}` and `{text}` cannot stand on one level");
+    Problem::spanned(ProblemCode::MixedOperators, span, message)
+        .also(&At::from(at), format!("this level began with `{before_text}`"))
+        .help("add parentheses")
+}
+
+fn operator_text(operator: Operator) -> &'static str {
+    match operator {
+        Operator::Or => "or",
+        Operator::And => "and",
+        Operator::ButNot => "but not",
+    }
+}

@@ -1,0 +1,66 @@
+//! "Did you mean": the known name nearest to an unknown one.
+
+/// Names at most this far apart are taken for each other.
+const DISTANCE_MAX: usize = 2;
+
+/// The candidate nearest to a name: at most two letters away, and never all of its letters; the first of equals.
+pub(super) fn closest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let letters: Vec<char> = name.chars().collect();
+    let furthest = DISTANCE_MAX.min(letters.len().saturating_sub(1));
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        let further = best.map_or(furthest, |(distance, _)| distance.saturating_sub(1));
+        if let Some(distance) = distance_within(&letters, candidate, further)
+            && distance > 0
+            && best.is_none_or(|(nearest, _)| distance < nearest)
+        {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+/// ``did you mean `x`?``, when there is one to mean.
+pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    closest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
+}
+
+/// The number of letters to insert, drop, change or swap with the next, when it is no more than `max`.
+fn distance_within(a: &[char], b: &str, max: usize) -> Option<usize> {
+    let b_len = b.chars().count();
+    if a.len().abs_diff(b_len) > max {
+        return None;
+    }
+    let b: Vec<char> = b.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, to) in b.iter().enumerate() {
+            let changed = last[j] + usize::from(from != to);
+            let mut best = changed.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().filter(|distance| *distance <= max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_suggested() {
+        assert_eq!(closest("veiwer", ["editor", "viewer"]), Some("viewer"));
+        assert_eq!(closest("viewr", ["viewers", "viewer"]), Some("viewer"));
+        assert_eq!(closest("owner", ["viewer"]), None);
+        assert_eq!(closest("a", ["b"]), None);
+        assert_eq!(closest("ab", ["ac", "xy"]), Some("ac"));
+        assert_eq!(closest("user", ["user"]), None);
+        assert_eq!(closest("", ["a"]), None);
+    }
+}

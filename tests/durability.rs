@@ -1,0 +1,21 @@
+//! Nothing acknowledged is lost: not by a killed process, not by a power loss, not by a disk that refuses to sync.
+//! And no damaged file is ever served from: opening names it instead.
+//!
+//! Every random choice comes from one seed, which each test prints; `STONETOWN_DURABILITY_SEED=N` repeats it as far as
+//! the threads of the writing processes allow.
+
+mod durability {
+    /// Copying data directories, and looking at their files.
+    mod directory;
+    /// What the acknowledgements of all processes so far promise, and whether a directory keeps it.
+    mod ledger;
+    /// The process that writes until it is killed.
+    mod process;
+    /// Where random choices come from.
+    mod seed;
+    /// What it writes.
+    mod workload;
+
+    /// `kill -9`.
+    mod kill;
+}
