@@ -108,6 +108,10 @@ fn render_problem(renderer: &Renderer, source: &Source, problem: &Problem) -> St
     let title = level.primary_title(&problem.message).id(problem.code.as_str());
     let mut group = match &problem.place {
         Place::Path(_) => title.element(Origin::path(place_text(source, &problem.place))),
+        Place::Span(span) if source.lines_around(*span).0.len() > SHOWN_BYTES_MAX => {
+            let position = source.position(span.start);
+            title.element(Origin::path(source.name()).line(position.line).char_column(position.column))
+        }
         Place::Span(span) => title.elements(snippets(source, *span, problem)),
     };
     for other in &problem.others {
@@ -130,6 +134,9 @@ fn snippets<'a>(source: &'a Source, span: Span, problem: &'a Problem) -> Vec<Sni
     cuts[0].add(primary, span, problem.label.as_deref());
     for other in &problem.others {
         let Some(other_span) = other.place.span() else { continue };
+        if source.lines_around(other_span).0.len() > SHOWN_BYTES_MAX {
+            continue;
+        }
         let at = cuts.iter().position(|cut| cut.touches(source, other_span));
         let cut = match at {
             Some(at) => &mut cuts[at],
@@ -155,6 +162,8 @@ struct Cut<'a> {
     marks: Vec<(AnnotationKind, Span, Option<&'a str>)>,
 }
 
+/// Lines longer than this are not shown.
+const SHOWN_BYTES_MAX: usize = 2000;
 /// Places at most this many lines apart are shown together.
 const LINES_TOGETHER_MAX: usize = 6;
 

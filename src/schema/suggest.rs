@@ -27,11 +27,17 @@ pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = 
 
 /// The number of letters to insert, drop, change or swap with the next, when it is no more than `max`.
 fn distance_within(a: &[char], b: &str, max: usize) -> Option<usize> {
-    let b_len = b.chars().count();
-    if a.len().abs_diff(b_len) > max {
+    if b.len() > (a.len() + max) * 4 {
         return None;
     }
     let b: Vec<char> = b.chars().collect();
+    if a.len().abs_diff(b.len()) > max {
+        return None;
+    }
+    let same_start = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same_start..], &b[same_start..]);
+    let same_end = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[..a.len() - same_end], &b[..b.len() - same_end]);
     let mut before: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=b.len()).collect();
     for (i, from) in a.iter().enumerate() {

@@ -7,7 +7,7 @@ use super::super::graph;
 use super::super::index::Index;
 use super::super::problem::Problem;
 use super::super::tree::{Expression, ExpressionKind, TypeRestrictionShape};
-use super::Rules;
+use super::{NAMED_MAX, Rules};
 
 impl Rules<'_, '_> {
     /// Reports relations that nobody can ever hold. Of those that fail only because of others, only the others.
@@ -35,7 +35,7 @@ impl Rules<'_, '_> {
         let message = format!("nobody can ever hold `{}`", self.index.relation_text(group[0]));
         let mut problem = Problem::new(ProblemCode::NoEntryPoint, self.name_at(group[0]), message)
             .label("every way to it leads back to itself");
-        for other in &group[1..] {
+        for other in group.iter().take(NAMED_MAX).skip(1) {
             problem = problem.also(self.name_at(*other), "by way of this one");
         }
         problem.help("assign a type directly somewhere on the way: `[user] or …`")

@@ -15,6 +15,7 @@ use super::index::Index;
 use super::limits::Limits;
 use super::problem::Problem;
 use super::source::At;
+use super::suggest;
 use super::tree::{ExpressionKind, Tree};
 use super::wire_size;
 
@@ -25,14 +26,14 @@ pub(super) fn check<'t>(
     reading: &Reading,
     limits: &Limits,
 ) -> Vec<Problem> {
-    let mut rules = Rules { tree, index, reading, limits, problems: Vec::new() };
+    let mut rules =
+        Rules { tree, index, reading, limits, problems: Vec::new(), comparisons_left: COMPARISONS_MAX };
     rules.header();
     rules.size();
     rules.names();
     rules.references();
     rules.conditions();
     rules.cycles();
-    rules.problems.truncate(limits.problems_max);
     rules.problems
 }
 
@@ -51,14 +52,31 @@ struct Rules<'t, 'r> {
     reading: &'r Reading,
     limits: &'r Limits,
     problems: Vec<Problem>,
+    /// How many more names may be compared with unknown ones.
+    comparisons_left: usize,
 }
+
+/// Names compared with unknown ones, in one run: more would cost more than the suggestions are worth.
+const COMPARISONS_MAX: usize = 200_000;
+/// Relations named in one problem about many of them.
+const NAMED_MAX: usize = 6;
 
 /// The versions of the language that are understood.
 pub(super) const VERSIONS: [&str; 2] = ["1.1", "1.2"];
 
 impl<'t> Rules<'t, '_> {
     fn report(&mut self, problem: Problem) {
-        self.problems.push(problem);
+        if self.problems.len() < self.limits.problems_max {
+            self.problems.push(problem);
+        }
+    }
+
+    /// The known name that an unknown one may have meant.
+    fn did_you_mean<'n>(&mut self, name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+        let most = self.comparisons_left;
+        let left = &mut self.comparisons_left;
+        let compared = known.into_iter().take(most).inspect(|_| *left -= 1);
+        suggest::did_you_mean(name, compared)
     }
 
     fn header(&mut self) {
@@ -158,14 +176,18 @@ impl<'t> Rules<'t, '_> {
     }
 
     fn cycle_problem(&self, cycle: &[usize]) -> Problem {
-        let names: Vec<String> =
-            cycle.iter().map(|relation| format!("`{}`", self.relation_name(*relation))).collect();
+        let named =
+            cycle.iter().take(NAMED_MAX).map(|relation| format!("`{}`", self.relation_name(*relation)));
+        let mut names: Vec<String> = named.collect();
+        if cycle.len() > NAMED_MAX {
+            names.push(format!("{} more", cycle.len() - NAMED_MAX));
+        }
         let message = match &names[..] {
             [names @ .., last] => format!("{} and {last} are defined by each other", names.join(", ")),
             [] => String::new(),
         };
         let mut problem = Problem::new(ProblemCode::RewriteCycle, self.name_at(cycle[0]), message);
-        for other in &cycle[1..] {
+        for other in cycle.iter().take(NAMED_MAX).skip(1) {
             problem = problem.also(self.name_at(*other), "which leads back");
         }
         problem.help("let at least one of them stand without the others")

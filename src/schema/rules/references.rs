@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::super::code::ProblemCode;
 use super::super::problem::Problem;
-use super::super::suggest::did_you_mean;
 use super::super::tree::{
     Expression, ExpressionKind, Name, RelationDefinition, TypeRestriction, TypeRestrictionShape,
 };
@@ -72,8 +71,9 @@ impl<'t> Rules<'t, '_> {
         {
             let names = self.tree.conditions.iter().map(|condition| &*condition.name.text);
             let message = format!("there is no condition `{}`", condition.text);
+            let help = self.did_you_mean(&condition.text, names);
             let problem = Problem::new(ProblemCode::UnknownCondition, &condition.at, message);
-            self.report(problem.help_if_any(did_you_mean(&condition.text, names)));
+            self.report(problem.help_if_any(help));
         }
     }
 
@@ -86,7 +86,8 @@ impl<'t> Rules<'t, '_> {
             return;
         }
         let message = format!("there is no type `{}`", name.text);
-        let help = did_you_mean(&name.text, self.index.type_names())
+        let help = self
+            .did_you_mean(&name.text, self.index.type_names())
             .unwrap_or_else(|| format!("define it: `type {}`", name.text));
         self.report(Problem::new(ProblemCode::UnknownType, &name.at, message).help(help));
     }
@@ -106,7 +107,7 @@ impl<'t> Rules<'t, '_> {
             return None;
         }
         let message = format!("`{}` has no relation `{}`", self.index.type_name(object_type), name.text);
-        let help = did_you_mean(&name.text, self.index.relation_names(object_type)).or_else(|| {
+        let help = self.did_you_mean(&name.text, self.index.relation_names(object_type)).or_else(|| {
             let is_type = self.index.type_named(&name.text).is_some();
             is_type.then(|| format!("`{0}` is a type; write `[{0}]` to assign it", name.text))
         });
@@ -209,7 +210,7 @@ impl<'t> Rules<'t, '_> {
             return;
         }
         let names = types.iter().flat_map(|parent| self.index.relation_names(*parent));
-        let help = did_you_mean(&target.text, names);
+        let help = self.did_you_mean(&target.text, names);
         let listed: Vec<String> =
             types.iter().map(|parent| format!("`{}`", self.index.type_name(*parent))).collect();
         let message = match target.text.is_empty() {
