@@ -4,6 +4,7 @@ mod admission;
 mod at;
 mod changes;
 mod check;
+mod compact;
 mod create_store;
 mod delete_store;
 mod error;

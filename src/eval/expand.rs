@@ -1,5 +1,7 @@
 //! Expand: who stands behind a relation of an object (Zanzibar §2.4.5), one level or down to people.
 
+use std::ops::ControlFlow;
+
 use super::error::EvalError;
 use super::meter::{Limits, Meter};
 use super::program::{Program, find_relation, find_type};
@@ -186,6 +188,7 @@ impl Run<'_> {
                 if is_valid(subject, row) {
                     found.push(subject.to_owned());
                 }
+                ControlFlow::Continue(())
             })?;
         }
         found.sort_by_cached_key(ToString::to_string);
@@ -217,6 +220,7 @@ impl Run<'_> {
             {
                 found.push((parent_type, parent.to_owned()));
             }
+            ControlFlow::Continue(())
         })?;
         found.sort_by(|(_, a), (_, b)| a.cmp(b));
         found.dedup();

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::error::EvalError;
-use crate::storage::{Row, TupleReader};
+use crate::storage::{Row, StorageError, TupleReader};
 use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
 
 /// How much one question may take. Reaching a limit is a typed error, never a no.
@@ -79,20 +79,45 @@ impl<'a> Meter<'a> {
         object: ObjectRef<'_>,
         relation: &str,
         kind: SubjectKind,
-        mut visit: impl FnMut(SubjectRef<'_>, &Row),
+        mut visit: impl FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), EvalError> {
+        self.scan(|state, row_seen| {
+            state.subjects(object, relation, kind, &mut |subject, row| {
+                row_seen()?;
+                visit(subject, row)
+            })
+        })
+    }
+
+    /// The objects of a type on which the subject itself is written with a relation.
+    pub(super) fn objects(
+        &mut self,
+        subject: SubjectRef<'_>,
+        object_type: &str,
+        relation: &str,
+        mut visit: impl FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), EvalError> {
+        self.scan(|state, row_seen| {
+            state.objects(subject, object_type, relation, &mut |object, row| {
+                row_seen()?;
+                visit(object, row)
+            })
+        })
+    }
+
+    /// One scan; it calls back for every row, which breaks when a limit is reached.
+    fn scan(
+        &mut self,
+        run: impl FnOnce(&dyn TupleReader, &mut dyn FnMut() -> ControlFlow<()>) -> Result<(), StorageError>,
     ) -> Result<(), EvalError> {
         self.work.scans += 1;
         self.spend()?;
         let mut over = Ok(());
         let state = self.state;
-        state.subjects(object, relation, kind, &mut |subject, row| {
+        run(state, &mut || {
             self.work.rows += 1;
             over = self.spend();
-            if over.is_err() {
-                return ControlFlow::Break(());
-            }
-            visit(subject, row);
-            ControlFlow::Continue(())
+            if over.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         over
     }

@@ -10,6 +10,7 @@ use crate::tuple::{ObjectRef, SubjectRef, TupleRef};
 pub struct Program {
     schema: Schema,
     flat: Vec<Option<Flat>>,
+    ends_at_names: Vec<bool>,
 }
 
 /// A relation that is a union all the way through its computed relations: what is to be looked at on one object,
@@ -28,7 +29,35 @@ impl Program {
     /// Works out what the evaluation of a schema needs.
     pub fn new(schema: Schema) -> Program {
         let flat = schema.relations().map(|(index, _)| Flat::of(&schema, index)).collect();
-        Program { schema, flat }
+        let mut program = Program { schema, flat, ends_at_names: Vec::new() };
+        program.ends_at_names =
+            program.schema.relations().map(|(index, _)| program.all_usersets_name_subjects(index)).collect();
+        program
+    }
+
+    /// Whether every userset that may be written on a relation asks for one that only names subjects: there is no
+    /// further hop behind it.
+    pub(super) fn ends_at_names(&self, relation: RelationIndex) -> bool {
+        self.ends_at_names[relation.0 as usize]
+    }
+
+    fn all_usersets_name_subjects(&self, relation: RelationIndex) -> bool {
+        let names_subjects = |userset| {
+            self.flat(userset).is_some_and(|flat| {
+                flat.arrows.is_empty() && !flat.direct.iter().any(|&member| self.may_hold_usersets(member))
+            })
+        };
+        self.may_hold_usersets(relation) && self.usersets_of(relation).all(names_subjects)
+    }
+
+    /// The relations that usersets written on a relation may ask for.
+    pub(super) fn usersets_of(&self, relation: RelationIndex) -> impl Iterator<Item = RelationIndex> + '_ {
+        self.schema.relation_at(relation).restrictions.iter().filter_map(|restriction| {
+            match restriction.shape {
+                RestrictionShape::Userset(userset) => Some(userset),
+                RestrictionShape::Object | RestrictionShape::Wildcard => None,
+            }
+        })
     }
 
     /// The schema.
@@ -102,8 +131,7 @@ impl Program {
 
     /// Whether any tuple with a userset can be valid on the relation.
     pub(super) fn may_hold_usersets(&self, relation: RelationIndex) -> bool {
-        let restrictions = &self.schema.relation_at(relation).restrictions;
-        restrictions.iter().any(|it| matches!(it.shape, RestrictionShape::Userset(_)))
+        self.usersets_of(relation).next().is_some()
     }
 }
 
@@ -177,6 +205,18 @@ impl<'q> Question<'q> {
             }
         };
         Ok(Question { object: tuple.object, relation, subject: tuple.subject, subject_type, subject_shape })
+    }
+
+    /// The subjects whose tuples decide: the one asked about, and for an object everybody of its type. Everybody means
+    /// the objects of a type, never its usersets.
+    pub(super) fn as_written(&self) -> impl Iterator<Item = (SubjectRef<'q>, RestrictionShape)> + use<'q> {
+        let everybody = match self.subject {
+            SubjectRef::Object(object) => {
+                Some((SubjectRef::Wildcard(object.object_type()), RestrictionShape::Wildcard))
+            }
+            SubjectRef::Wildcard(_) | SubjectRef::Userset(..) => None,
+        };
+        std::iter::once((self.subject, self.subject_shape)).chain(everybody)
     }
 
     /// Whether the subject is the userset `id#relation` itself: whoever asks about it means exactly those people.

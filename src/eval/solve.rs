@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 
 use super::error::EvalError;
-use super::ground::{Child, arrow_children, direct_match, userset_children};
+use super::ground::{Child, Usersets, arrow_children, direct_match, userset_children, usersets};
 use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 use crate::schema::resolved::{ArrowOver, RelationIndex, Rewrite};
@@ -353,7 +353,9 @@ impl<'g> Graph<'g> {
         }
         let mut found = Vec::new();
         for &relation in &flat.direct {
-            userset_children(self.program, meter, relation, &at.id, &mut found)?;
+            if self.add_usersets(meter, at, relation, &mut found)? {
+                return Ok(Formula::Constant(true));
+            }
         }
         for arrow in &flat.arrows {
             arrow_children(self.program, meter, arrow, &at.id, &mut found)?;
@@ -375,7 +377,9 @@ impl<'g> Graph<'g> {
                     return Ok(Formula::Constant(true));
                 }
                 let mut found = Vec::new();
-                userset_children(self.program, meter, at.relation, &at.id, &mut found)?;
+                if self.add_usersets(meter, at, at.relation, &mut found)? {
+                    return Ok(Formula::Constant(true));
+                }
                 Ok(self.any(at, holds, found))
             }
             Rewrite::Computed(relation) => {
@@ -428,6 +432,26 @@ impl<'g> Graph<'g> {
             }
         }
         Ok(formulas)
+    }
+
+    /// Adds the subproblems that usersets lead to; true when it shows at once that one of them holds the subject.
+    fn add_usersets(
+        &self,
+        meter: &mut Meter<'_>,
+        at: &Place,
+        relation: RelationIndex,
+        found: &mut Vec<Child>,
+    ) -> Result<bool, EvalError> {
+        // What lies beyond the limit must not be decided, and the whole graph has to show all there is.
+        if at.distance >= self.depth_max || self.extent == Extent::Everything {
+            found.extend(userset_children(self.program, meter, relation, &at.id, usize::MAX)?);
+            return Ok(false);
+        }
+        match usersets(self.program, meter, self.question, relation, &at.id)? {
+            Usersets::Decided(holds) => return Ok(holds),
+            Usersets::Children(children) => found.extend(children),
+        }
+        Ok(false)
     }
 
     fn any(&mut self, at: &Place, holds: bool, found: Vec<Child>) -> Formula {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::error::EvalError;
-use super::ground::{Child, arrow_children, direct_match, userset_children};
+use super::ground::{Child, Usersets, arrow_children, direct_match, userset_children, usersets};
 use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 
@@ -14,43 +14,75 @@ pub(super) fn check(
     meter: &mut Meter<'_>,
     question: &Question<'_>,
 ) -> Result<bool, EvalError> {
-    let mut level = vec![Child { relation: question.relation, id: question.object.id().into() }];
-    let mut visited: HashSet<Child> = HashSet::new();
-    for depth in 0.. {
-        for node in &level {
-            let Some(flat) = program.flat(node.relation) else { continue };
-            if holds_here(program, meter, question, flat, node)? {
-                return Ok(true);
-            }
+    let mut walk = Walk { program, question, may_turn: true, has_turned: false };
+    match walk.run(meter) {
+        // Subproblems passed over from the other side were not marked as seen, so one of them may have been taken for
+        // a new one beyond the limit.
+        Err(EvalError::TooDeep(_)) if walk.has_turned => {
+            walk.may_turn = false;
+            walk.run(meter)
         }
-        if depth == 0 {
-            visited.extend(level.iter().cloned());
-        }
-        let mut next = Vec::new();
-        for node in &level {
-            let Some(flat) = program.flat(node.relation) else { continue };
-            let mut found = Vec::new();
-            for &relation in &flat.direct {
-                userset_children(program, meter, relation, &node.id, &mut found)?;
-            }
-            for arrow in &flat.arrows {
-                arrow_children(program, meter, arrow, &node.id, &mut found)?;
-            }
-            for child in found {
-                if visited.insert(child.clone()) {
-                    next.push(child);
+        result => result,
+    }
+}
+
+struct Walk<'w> {
+    program: &'w Program,
+    question: &'w Question<'w>,
+    /// Whether usersets may be decided from the subject's side.
+    may_turn: bool,
+    has_turned: bool,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, meter: &mut Meter<'_>) -> Result<bool, EvalError> {
+        let Walk { program, question, .. } = *self;
+        let root = Child { relation: question.relation, id: question.object.id().into() };
+        let mut level = vec![root];
+        let mut visited: HashSet<Child> = HashSet::new();
+        let depth_max = meter.limits().depth_max;
+        for depth in 0..=depth_max {
+            for node in &level {
+                let Some(flat) = program.flat(node.relation) else { continue };
+                if holds_here(program, meter, question, flat, node)? {
+                    return Ok(true);
                 }
             }
+            if depth == 0 {
+                visited.extend(level.iter().cloned());
+            }
+            let mut next = Vec::new();
+            for node in &level {
+                let Some(flat) = program.flat(node.relation) else { continue };
+                let mut found = Vec::new();
+                for &relation in &flat.direct {
+                    // At the limit it only matters whether anything lies beyond.
+                    if self.may_turn && depth < depth_max {
+                        match usersets(program, meter, question, relation, &node.id)? {
+                            Usersets::Decided(true) => return Ok(true),
+                            Usersets::Decided(false) => self.has_turned = true,
+                            Usersets::Children(children) => found.extend(children),
+                        }
+                    } else {
+                        found.extend(userset_children(program, meter, relation, &node.id, usize::MAX)?);
+                    }
+                }
+                for arrow in &flat.arrows {
+                    arrow_children(program, meter, arrow, &node.id, &mut found)?;
+                }
+                for child in found {
+                    if visited.insert(child.clone()) {
+                        next.push(child);
+                    }
+                }
+            }
+            if next.is_empty() {
+                return Ok(false);
+            }
+            level = next;
         }
-        if next.is_empty() {
-            return Ok(false);
-        }
-        if depth == meter.limits().depth_max {
-            return Err(EvalError::TooDeep(depth));
-        }
-        level = next;
+        Err(EvalError::TooDeep(depth_max))
     }
-    Ok(false)
 }
 
 /// Whether the tuples of this one object decide for yes.

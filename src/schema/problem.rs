@@ -43,7 +43,7 @@ pub struct Label {
     pub text: String,
 }
 
-/// Everything that is wrong with one schema, in the order of its text.
+/// Everything that is wrong with one schema, in the order of its text; of a JSON document, in the order found.
 #[derive(Debug, Clone, Default)]
 pub struct Problems {
     source: Arc<Source>,
@@ -77,6 +77,12 @@ impl Problem {
         Problem::new(code, &At::from(span), message)
     }
 
+    /// What stands for this problem and all after it, when there are too many.
+    pub(super) fn too_many(self, most: usize) -> Problem {
+        let message = format!("more than {most} problems; the rest is not shown");
+        Problem::new(ProblemCode::TooManyProblems, &At(self.place), message)
+    }
+
     pub(super) fn label(mut self, text: impl Into<String>) -> Problem {
         self.label = Some(text.into());
         self
@@ -99,12 +105,15 @@ impl Problem {
 }
 
 impl Problems {
-    /// Puts the problems into the order of the text; the same mistake at the same place counts once.
+    /// Puts the problems into the order of the text. The same mistake at the same place counts once; where JSON is
+    /// of the wrong type, nothing else counts.
     pub(super) fn new(source: Arc<Source>, mut list: Vec<Problem>) -> Problems {
         let mut seen = HashSet::new();
-        list.retain(|problem| match problem.place.span() {
-            Some(span) => seen.insert((problem.code, span)),
-            None => true,
+        let mut untyped = HashSet::new();
+        list.retain(|problem| match &problem.place {
+            Place::Span(span) => seen.insert((problem.code, *span)),
+            Place::Path(path) if problem.code == ProblemCode::JsonType => untyped.insert(path.clone()),
+            Place::Path(path) => !untyped.contains(path),
         });
         list.sort_by_key(|problem| problem.place.span().map(|span| (span.start, span.end)));
         Problems { source, list, wire: None }

@@ -51,7 +51,7 @@ pub fn read_schema_within(
     limits: &Limits,
 ) -> Result<(Tree, Schema), Problems> {
     let Parsed { tree, problems, unread } = parse::parse(source_name, text, limits);
-    let reading = Reading { partial: !problems.is_empty(), unread };
+    let reading = Reading { problems: problems.len(), unread };
     let schema = resolve(&tree, problems, reading, limits)?;
     Ok((tree, schema))
 }
@@ -68,7 +68,7 @@ pub fn read_json_within(
     limits: &Limits,
 ) -> Result<(Tree, Schema), Problems> {
     let (tree, problems) = json::read(source_name, value, limits);
-    let reading = Reading { partial: !problems.is_empty(), ..Reading::default() };
+    let reading = Reading { problems: problems.len(), ..Reading::default() };
     let schema = resolve(&tree, problems, reading, limits)?;
     Ok((tree, schema))
 }
@@ -80,7 +80,10 @@ fn resolve(tree: &Tree, found: Vec<Problem>, reading: Reading, limits: &Limits) 
     problems.extend(rules::check(tree, &index, &reading, limits));
     let problems = Problems::new(tree.source.clone(), problems);
     if problems.has_errors() {
-        let wire = if reading.partial { None } else { openfga::first_error(tree, &index, limits) };
+        let wire = match reading.problems {
+            0 => openfga::first_error(tree, &index, limits),
+            _ => None,
+        };
         return Err(problems.with_wire_error(wire));
     }
     Ok(Builder { tree, index: &index }.schema())

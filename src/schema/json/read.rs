@@ -252,15 +252,11 @@ impl Reader<'_> {
         let generics = self.within_key(object, "generic_types", Self::array).unwrap_or(&[]);
         let generics =
             self.each(generics, "generic_types", |reader, value| reader.parameter_type(value, depth + 1));
-        let wanted = usize::from(name.is_container());
-        if generics.len() != wanted {
-            let message =
-                format!("`{}` takes {wanted} generic types, found {}", name.as_str(), generics.len());
-            self.report(
-                ProblemCode::InvalidParameters,
-                &message,
-                "say in `generic_types` what a map or a list holds",
-            );
+        let holds = if name.is_container() { "holds exactly one type" } else { "holds no other types" };
+        if generics.len() != usize::from(name.is_container()) {
+            let message = format!("`{}` {holds}, found {}", name.as_str(), generics.len());
+            let help = "say in `generic_types` what a map or a list holds";
+            self.report(ProblemCode::InvalidParameters, &message, help);
             return None;
         }
         Some(ParameterType { name, generics: generics.into_iter().collect::<Option<_>>()? })

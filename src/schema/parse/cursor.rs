@@ -94,8 +94,7 @@ impl<'a> Parser<'a> {
             return;
         }
         if !self.at_end() {
-            let message = format!("more than {} problems; the rest is not shown", self.limits.problems_max);
-            self.problems.push(Problem::new(ProblemCode::TooManyProblems, &At(problem.place), message));
+            self.problems.push(problem.too_many(self.limits.problems_max));
             self.at = self.lexed.tokens.len() - 1;
         }
     }

@@ -99,7 +99,9 @@ impl Parser<'_> {
                 None => level = Some((operator, span)),
                 Some((before, at)) if !reported && (before != operator || operator == Operator::ButNot) => {
                     reported = true;
-                    self.report(mixed(before, at, operator, span));
+                    let start = operands.first().and_then(|first| first.at.0.span()).unwrap_or(at);
+                    let level_text = self.text[start.start..span.start].trim();
+                    self.report(mixed(level_text, before, at, operator, span));
                 }
                 Some(_) => {}
             }
@@ -229,15 +231,14 @@ impl Parser<'_> {
 
     /// `direct = "[" restriction {"," restriction} "]"`
     fn direct(&mut self, definition: &mut Definition, position: Position) -> Expression {
-        let open = self.token();
+        let open = self.token().span;
+        let list = self.restrictions();
+        let span = open.to(self.behind().span);
+        let at = At::from(span);
         if !position.first {
             let message = "types in brackets can only stand first, and only once";
-            let problem = Problem::spanned(ProblemCode::MisplacedRestrictions, open.span, message);
+            let problem = Problem::spanned(ProblemCode::MisplacedRestrictions, span, message);
             self.report(problem.help(FIRST_HELP));
-        }
-        let list = self.restrictions();
-        let at = At::from(open.span.to(self.behind().span));
-        if !position.first {
             return Expression::new(ExpressionKind::Missing, at);
         }
         (definition.restrictions, definition.restrictions_tail) = list;
@@ -400,9 +401,11 @@ impl Parser<'_> {
     }
 }
 
+/// Longer expressions are not repeated in a help.
+const SHOWN_BYTES_MAX: usize = 60;
 const RESTRICTION_HELP: &str = "write `user`, `user:*` or `group#member`";
 
-fn mixed(before: Operator, at: Span, operator: Operator, span: Span) -> Problem {
+fn mixed(level_text: &str, before: Operator, at: Span, operator: Operator, span: Span) -> Problem {
     let (before_text, text) = (operator_text(before), operator_text(operator));
     if before == operator {
         let message = "`but not` cannot stand twice on one level";
@@ -413,7 +416,10 @@ fn mixed(before: Operator, at: Span, operator: Operator, span: Span) -> Problem 
     let message = format!("`{before_text}` and `{text}` cannot stand on one level");
     Problem::spanned(ProblemCode::MixedOperators, span, message)
         .also(&At::from(at), format!("this level began with `{before_text}`"))
-        .help("add parentheses")
+        .help(match level_text.len() <= SHOWN_BYTES_MAX {
+            true => format!("add parentheses, for example `({level_text}) {text} …`"),
+            false => "add parentheses".to_string(),
+        })
 }
 
 fn operator_text(operator: Operator) -> &'static str {

@@ -171,7 +171,8 @@ impl Parser<'_> {
     fn typedef(&mut self, opening: Opening) -> Option<TypeDefinition> {
         let mut trivia = self.lead();
         let mut opening = opening;
-        if opening == Opening::Extend {
+        let extend = opening == Opening::Extend;
+        if extend {
             let message = "`extend` can only be used in a module";
             let problem = Problem::spanned(ProblemCode::ExtendOutsideModule, self.token().span, message);
             self.report(
@@ -227,6 +228,10 @@ impl Parser<'_> {
             }
         }
         let name = name?;
+        if extend {
+            self.unread.extend(relations.into_iter().map(|relation| relation.name.text));
+            return None;
+        }
         let metadata = (!relations.is_empty()).then(Metadata::default);
         Some(TypeDefinition { name, relations, trivia, relations_trivia, tail: Vec::new(), metadata })
     }

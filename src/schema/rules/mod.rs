@@ -40,8 +40,8 @@ pub(super) fn check<'t>(
 /// How a tree was read.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
-    /// Whether parts of it could not be read, which has been reported.
-    pub(super) partial: bool,
+    /// How many problems there were with reading it; it is not whole when there were any.
+    pub(super) problems: usize,
     /// Words of lines that could not be read: they may have defined something.
     pub(super) unread: HashSet<Box<str>>,
 }
@@ -66,8 +66,11 @@ pub(super) const VERSIONS: [&str; 2] = ["1.1", "1.2"];
 
 impl<'t> Rules<'t, '_> {
     fn report(&mut self, problem: Problem) {
-        if self.problems.len() < self.limits.problems_max {
+        let most = self.limits.problems_max.saturating_sub(self.reading.problems);
+        if self.problems.len() < most {
             self.problems.push(problem);
+        } else if self.problems.len() == most && most > 0 {
+            self.problems.push(problem.too_many(self.limits.problems_max));
         }
     }
 
@@ -97,7 +100,7 @@ impl<'t> Rules<'t, '_> {
 
     fn size(&mut self) {
         let types = self.tree.types.len();
-        if types == 0 && !self.reading.partial {
+        if types == 0 && self.reading.problems == 0 {
             let at = &self.tree.header.version.at;
             self.report(
                 Problem::new(ProblemCode::NoTypes, at, "the schema defines no types")
@@ -146,7 +149,7 @@ impl<'t> Rules<'t, '_> {
                 self.report(problem.help("give it the same name as its key"));
             }
             let name = &*condition.key.as_ref().unwrap_or(&condition.name).text;
-            if !used.contains(name) {
+            if !used.contains(name) && self.reading.problems == 0 {
                 let message = format!("no type restriction uses the condition `{name}`");
                 self.report(Problem::new(ProblemCode::UnusedCondition, &condition.name.at, message));
             }

@@ -32,7 +32,7 @@ impl<'t> Rules<'t, '_> {
     fn restrictions(&mut self, object_type: usize, relation: &'t RelationDefinition) {
         let direct = relation.expression.has_direct();
         let text = format!("{}#{}", self.index.type_name(object_type), relation.name.text);
-        if direct && relation.restrictions.is_empty() && !relation.broken {
+        if direct && relation.restrictions.is_empty() && !relation.broken && !relation.name.text.is_empty() {
             let message = format!("`{text}` is directly assignable, but lists no types");
             let problem = Problem::new(ProblemCode::MissingRestrictions, &relation.at(), message);
             self.report(problem.help("list them in `directly_related_user_types` of its metadata"));
@@ -141,7 +141,7 @@ impl<'t> Rules<'t, '_> {
             ExpressionKind::Intersection(operands) => {
                 self.operands("intersection", relation, expression, operands)
             }
-            ExpressionKind::Exclusion(base, subtract) => self.repeated([&**base, &**subtract]),
+            ExpressionKind::Exclusion(base, subtract) => self.repeated(relation, [&**base, &**subtract]),
         }
     }
 
@@ -156,11 +156,18 @@ impl<'t> Rules<'t, '_> {
             let message = format!("a {what} needs two operands or more, found {}", operands.len());
             self.report(Problem::new(ProblemCode::TooFewOperands, &expression.at, message));
         }
-        self.repeated(operands);
+        self.repeated(relation, operands);
     }
 
     /// The same operand twice does nothing, or everything: surely a mistake.
-    fn repeated(&mut self, operands: impl IntoIterator<Item = &'t Expression>) {
+    fn repeated(
+        &mut self,
+        relation: &RelationDefinition,
+        operands: impl IntoIterator<Item = &'t Expression>,
+    ) {
+        if relation.broken {
+            return;
+        }
         let mut seen: HashSet<(&str, &str)> = HashSet::new();
         for operand in operands {
             let (text, is_new) = match &operand.kind {
