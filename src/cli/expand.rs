@@ -45,6 +45,7 @@ pub(super) fn run(args: ExpandArgs, out: &mut Output) -> anyhow::Result<Exit> {
         || {
             let mut lines = Vec::new();
             draw_userset(&answer.root, "", "", &mut lines);
+            lines.push(format!("token {token}"));
             lines.join("\n")
         },
         || json!({ "tree": { "root": root_json(&answer.root) }, "token": token }),

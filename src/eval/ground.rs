@@ -44,7 +44,7 @@ pub(super) enum Usersets {
     Children(Vec<Child>),
 }
 
-/// Usersets looked at before the other side is tried; doubled twice at each turn.
+/// Rows looked at before the other side is tried; doubled at each turn.
 const SIDE_ROWS: usize = 64;
 
 /// What the usersets written on this relation say.
@@ -68,6 +68,7 @@ pub(super) fn usersets(
         if children.len() < rows {
             return Ok(Usersets::Children(children));
         }
+        rows *= 2;
         if let Some(groups) = groups_of_subject(program, meter, question, relation, rows)? {
             for group in groups {
                 if names_userset(program, meter, relation, id, &group)? {
@@ -76,7 +77,7 @@ pub(super) fn usersets(
             }
             return Ok(Usersets::Decided(false));
         }
-        rows *= 4;
+        rows *= 2;
     }
 }
 

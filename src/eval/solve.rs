@@ -102,9 +102,8 @@ impl<'g> Graph<'g> {
             };
             let mut changed = Vec::new();
             for node in waiting {
-                if graph.nodes[node].distance == nearest {
-                    let formula = graph.formula_of(meter, node)?;
-                    graph.nodes[node].formula = Some(formula);
+                if graph.nodes[node].distance == nearest && graph.nodes[node].formula.is_none() {
+                    graph.lay_out(meter, node)?;
                     changed.push(node);
                 }
             }
@@ -331,7 +330,13 @@ impl<'g> Graph<'g> {
         u32::from(!is_computed)
     }
 
-    /// Lays out one subproblem. Constants end the work of their operator early.
+    fn lay_out(&mut self, meter: &mut Meter<'_>, node: usize) -> Result<(), EvalError> {
+        let formula = self.formula_of(meter, node)?;
+        self.nodes[node].formula = Some(formula);
+        Ok(())
+    }
+
+    /// The rule of one subproblem. Constants end the work of their operator early.
     fn formula_of(&mut self, meter: &mut Meter<'_>, node: usize) -> Result<Formula, EvalError> {
         let Node { relation, ref id, distance, .. } = self.nodes[node];
         let at = Place { node, relation, id: id.clone(), distance };
@@ -383,7 +388,20 @@ impl<'g> Graph<'g> {
                 Ok(self.any(at, holds, found))
             }
             Rewrite::Computed(relation) => {
-                Ok(self.child(at, Child { relation: *relation, id: at.id.clone() }, at.distance))
+                let child = Child { relation: *relation, id: at.id.clone() };
+                let is_new = !self.by_child.contains_key(&child);
+                let node = self.node(child, at.distance);
+                // No hop away: laid out at once, so that an operand behind it need not be when this one decides. Rewrites
+                // have no cycles, so this ends.
+                if is_new && self.nodes[node].formula.is_none() {
+                    self.lay_out(meter, node)?;
+                    // Nobody else has it in a formula yet, so there is nothing to carry up.
+                    if let Some(formula) = &self.nodes[node].formula {
+                        self.nodes[node].value = self.evaluate(formula);
+                    }
+                }
+                self.nodes[node].parents.push(at.node);
+                Ok(Formula::Node(node))
             }
             Rewrite::Arrow(arrow) => {
                 let mut found = Vec::new();

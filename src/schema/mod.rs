@@ -35,6 +35,8 @@ mod print;
 mod problem;
 mod render;
 mod resolve;
+#[cfg(test)]
+mod round_trip;
 mod rules;
 mod source;
 mod suggest;

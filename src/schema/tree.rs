@@ -319,7 +319,7 @@ impl RelationDefinition {
     }
 
     /// From its name to the end of its definition.
-    pub(super) fn at(&self) -> At {
+    pub fn at(&self) -> At {
         self.name.at.to(&self.expression.at)
     }
 }

@@ -7,6 +7,8 @@ mod components;
 mod dot;
 mod entries;
 mod summary;
+#[cfg(test)]
+mod tests;
 
 use std::sync::OnceLock;
 

@@ -8,6 +8,8 @@
 mod request;
 mod walk;
 
+use std::collections::HashSet;
+
 use super::index::Index;
 use super::limits::Limits;
 use super::problem::WireError;
@@ -38,7 +40,7 @@ pub(super) fn first_error(tree: &Tree, index: &Index<'_>, limits: &Limits) -> Op
         let message = format!("model exceeds size limit: {bytes} bytes vs {most} bytes");
         return Some(WireError { code: LIMIT, message });
     }
-    let mut model = Model { tree, index, walk: Walk::new(index) };
+    let mut model = Model { tree, index, walk: Walk::new(index), tuplesets: tuplesets(index) };
     model.check().err().map(|message| WireError { code: INVALID_MODEL, message })
 }
 
@@ -46,6 +48,8 @@ struct Model<'t, 'i> {
     tree: &'t Tree,
     index: &'i Index<'t>,
     walk: Walk<'t, 'i>,
+    /// Relations that another one of their type has after `from`.
+    tuplesets: HashSet<usize>,
 }
 
 impl<'t> Model<'t, '_> {
@@ -167,7 +171,7 @@ impl<'t> Model<'t, '_> {
             ));
         }
         for restriction in &definition.restrictions {
-            if !self.restriction_holds(relation, name, restriction) {
+            if !self.restriction_holds(relation, restriction) {
                 let mut shown = restriction.subject_type.text.to_string();
                 if let TypeRestrictionShape::Userset(related) = &restriction.shape {
                     shown.push('#');
@@ -186,30 +190,16 @@ impl<'t> Model<'t, '_> {
         Ok(())
     }
 
-    fn restriction_holds(&self, relation: usize, name: &str, restriction: &TypeRestriction) -> bool {
+    fn restriction_holds(&self, relation: usize, restriction: &TypeRestriction) -> bool {
         let Some(subject_type) = self.index.type_named(&restriction.subject_type.text) else { return false };
         match &restriction.shape {
             TypeRestrictionShape::Object => true,
-            TypeRestrictionShape::Wildcard => !self.is_tupleset(relation, name),
+            TypeRestrictionShape::Wildcard => !self.tuplesets.contains(&relation),
             TypeRestrictionShape::Userset(related) => {
-                !self.is_tupleset(relation, name)
+                !self.tuplesets.contains(&relation)
                     && self.index.relation_named(subject_type, &related.text).is_some()
             }
         }
-    }
-
-    /// Whether any relation of the same type has this one after `from`.
-    fn is_tupleset(&self, relation: usize, name: &str) -> bool {
-        let object_type = self.index.relations[relation].object_type;
-        let mut found = false;
-        for sibling in &self.index.types[object_type].definition.relations {
-            sibling.expression.walk(&mut |expression| {
-                if let ExpressionKind::Arrow { tupleset, .. } = &expression.kind {
-                    found |= *tupleset.text == *name;
-                }
-            });
-        }
-        found
     }
 
     fn conditions(&self) -> Result<(), String> {
@@ -235,6 +225,18 @@ impl<'t> Model<'t, '_> {
         let entry = &self.index.relations[relation];
         (self.index.type_name(entry.object_type), &entry.definition.name.text)
     }
+}
+
+fn tuplesets(index: &Index<'_>) -> HashSet<usize> {
+    let mut found = HashSet::new();
+    for entry in &index.relations {
+        entry.definition.expression.walk(&mut |expression| {
+            if let ExpressionKind::Arrow { tupleset, .. } = &expression.kind {
+                found.extend(index.relation_named(entry.object_type, &tupleset.text));
+            }
+        });
+    }
+    found
 }
 
 const RESERVED: &str = "self and this are reserved keywords";

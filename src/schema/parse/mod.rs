@@ -6,6 +6,7 @@
 mod condition;
 mod cursor;
 mod expression;
+mod restriction;
 pub(super) mod words;
 
 use std::collections::HashSet;
@@ -60,7 +61,18 @@ pub(super) fn parse(source_name: &str, text: &str, limits: &Limits) -> Parsed {
 }
 
 const OPENING_HELP: &str = "a line begins with `type`, `relations`, `define` or `condition`";
+const EXTEND_HELP: &str = "modules are not supported by this version; write the type once, as a whole";
+const RELATIONS_HELP: &str = "write `  relations` on the line before the first `define`";
 const MODULE_HELP: &str = "put all types into one schema that begins with `model`";
+
+/// What stands below a type.
+#[derive(Default)]
+struct Relations {
+    /// Whether there was a line `relations`, or its absence has been reported.
+    has_line: bool,
+    trivia: Trivia,
+    list: Vec<RelationDefinition>,
+}
 
 impl Parser<'_> {
     /// `file = header {typedef} {condition}`
@@ -94,6 +106,10 @@ impl Parser<'_> {
                 Opening::Condition => {
                     let condition = self.condition(opening);
                     tree.conditions.extend(condition);
+                }
+                Opening::Unknown if self.at_unknown_type() => {
+                    let typedef = self.typedef(Opening::Almost("type"));
+                    tree.types.extend(typedef);
                 }
                 _ => self.misplaced_line(opening),
             }
@@ -170,70 +186,73 @@ impl Parser<'_> {
     /// `typedef = ["extend"] "type" name [NL "relations" relation {relation}]`
     fn typedef(&mut self, opening: Opening) -> Option<TypeDefinition> {
         let mut trivia = self.lead();
-        let mut opening = opening;
         let extend = opening == Opening::Extend;
-        if extend {
-            let message = "`extend` can only be used in a module";
-            let problem = Problem::spanned(ProblemCode::ExtendOutsideModule, self.token().span, message);
-            self.report(
-                problem.help("modules are not supported by this version; write the type once, as a whole"),
-            );
-            self.bump();
-            opening = self.opening();
-            if opening.meant() != Opening::Type {
-                self.leave_line_unread();
-                self.newline();
-                return None;
-            }
-        }
+        let opening = if extend { self.extend()? } else { opening };
         self.keyword(opening);
         let name = self.name(NameKind::Type);
-        let mut relations_line = self.at_word("relations");
-        let mut relations_trivia = Trivia::default();
         if name.is_none() {
             self.skip_line();
         }
-        trivia.trailing = match relations_line {
-            true => self.joined_line("its type", "relations"),
-            false => self.end_of_line("the name of the type"),
-        };
-        if relations_line {
-            relations_trivia.trailing = self.after_relations();
+        let mut relations = Relations::default();
+        if self.at_word("relations") {
+            trivia.trailing = self.joined_line("its type", "relations");
+            relations.has_line = true;
+            relations.trivia.trailing = self.after_relations();
+        } else {
+            trivia.trailing = self.end_of_line("the name of the type");
         }
-        let mut relations = Vec::new();
-        loop {
-            let opening = self.opening();
-            match opening.meant() {
-                Opening::Relations if !relations_line && relations.is_empty() => {
-                    relations_line = true;
-                    relations_trivia = self.lead();
-                    self.keyword(opening);
-                    relations_trivia.trailing = self.after_relations();
-                }
-                Opening::Define => {
-                    if !relations_line {
-                        relations_line = true;
-                        let message = "`define` without a line `relations` before it";
-                        let problem =
-                            Problem::spanned(ProblemCode::MissingRelations, self.token().span, message);
-                        self.report(
-                            problem.help("write `  relations` on the line before the first `define`"),
-                        );
-                    }
-                    let relation = self.relation(opening);
-                    relations.extend(relation);
-                }
-                Opening::Relations | Opening::Unknown if !self.at_end() => self.misplaced_line(opening),
-                _ => break,
-            }
-        }
-        let name = name?;
+        self.relations(&mut relations);
+        let Relations { trivia: relations_trivia, list: relations, .. } = relations;
         if extend {
             self.unread.extend(relations.into_iter().map(|relation| relation.name.text));
             return None;
         }
         let metadata = (!relations.is_empty()).then(Metadata::default);
-        Some(TypeDefinition { name, relations, trivia, relations_trivia, tail: Vec::new(), metadata })
+        Some(TypeDefinition { name: name?, relations, trivia, relations_trivia, tail: Vec::new(), metadata })
+    }
+
+    /// `extend`, which no schema can have yet. Gives back how the line goes on.
+    fn extend(&mut self) -> Option<Opening> {
+        let message = "`extend` can only be used in a module";
+        let problem = Problem::spanned(ProblemCode::ExtendOutsideModule, self.token().span, message);
+        self.report(problem.help(EXTEND_HELP));
+        self.bump();
+        let opening = self.opening();
+        if opening.meant() == Opening::Type {
+            return Some(opening);
+        }
+        self.leave_line_unread();
+        self.newline();
+        None
+    }
+
+    /// `"relations" relation {relation}`
+    fn relations(&mut self, relations: &mut Relations) {
+        loop {
+            let opening = self.opening();
+            match opening.meant() {
+                Opening::Relations if !relations.has_line && relations.list.is_empty() => {
+                    relations.has_line = true;
+                    relations.trivia = self.lead();
+                    self.keyword(opening);
+                    relations.trivia.trailing = self.after_relations();
+                }
+                Opening::Define => {
+                    if !relations.has_line {
+                        relations.has_line = true;
+                        let message = "`define` without a line `relations` before it";
+                        let problem =
+                            Problem::spanned(ProblemCode::MissingRelations, self.token().span, message);
+                        self.report(problem.help(RELATIONS_HELP));
+                    }
+                    let relation = self.relation(opening);
+                    relations.list.extend(relation);
+                }
+                Opening::Unknown if self.at_end() || self.at_unknown_type() => return,
+                Opening::Relations | Opening::Unknown => self.misplaced_line(opening),
+                _ => return,
+            }
+        }
     }
 
     /// What follows the word `relations`: the end of the line, then a definition.
@@ -292,6 +311,12 @@ impl Parser<'_> {
         let problem = Problem::spanned(ProblemCode::MissingColon, self.token().span, message).help(help);
         self.report(problem);
         !old && !self.at_line_end()
+    }
+
+    /// Two words, and `relations` on the next line: whatever the first word is, `type` was meant.
+    fn at_unknown_type(&self) -> bool {
+        let kinds = [self.kind(), self.ahead(1).kind, self.ahead(2).kind];
+        matches!(kinds, [Kind::Word, Kind::Word, Kind::Newline(_)]) && self.word_ahead(3, "relations")
     }
 
     /// How the line at hand begins.

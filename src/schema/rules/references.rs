@@ -137,9 +137,9 @@ impl<'t> Rules<'t, '_> {
                 self.relation(object_type, name);
             }
             ExpressionKind::Arrow { target, tupleset } => self.arrow(object_type, target, tupleset),
-            ExpressionKind::Union(operands) => self.operands("union", relation, expression, operands),
+            ExpressionKind::Union(operands) => self.operands("a union", relation, expression, operands),
             ExpressionKind::Intersection(operands) => {
-                self.operands("intersection", relation, expression, operands)
+                self.operands("an intersection", relation, expression, operands)
             }
             ExpressionKind::Exclusion(base, subtract) => self.repeated(relation, [&**base, &**subtract]),
         }
@@ -153,7 +153,7 @@ impl<'t> Rules<'t, '_> {
         operands: &'t [Expression],
     ) {
         if operands.len() < 2 && !relation.broken {
-            let message = format!("a {what} needs two operands or more, found {}", operands.len());
+            let message = format!("{what} needs two operands or more, found {}", operands.len());
             self.report(Problem::new(ProblemCode::TooFewOperands, &expression.at, message));
         }
         self.repeated(relation, operands);
