@@ -7,15 +7,23 @@
 mod durability {
     /// Copying data directories, and looking at their files.
     mod directory;
+    /// A disk that can lose its power.
+    mod disk;
     /// What the acknowledgements of all processes so far promise, and whether a directory keeps it.
     mod ledger;
     /// The process that writes until it is killed.
     mod process;
+    /// Directories to be damaged.
+    mod sample;
     /// Where random choices come from.
     mod seed;
     /// What it writes.
     mod workload;
 
+    /// Files that are not what was written, and files that are not there.
+    mod damage;
     /// `kill -9`.
     mod kill;
+    /// Power losses, and syncs that fail.
+    mod power;
 }

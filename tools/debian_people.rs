@@ -217,7 +217,7 @@ impl fmt::Display for BadMailbox {
 /// nothing.
 fn mailboxes(list: &str, first_line: usize) -> (Vec<Mailbox>, Vec<BadMailbox>) {
     // A mark that is left open is taken as a letter.
-    let quotes = list.matches('"').count() % 2 == 0;
+    let quotes = list.matches('"').count().is_multiple_of(2);
     let comments = list.matches('(').count() == list.matches(')').count();
     let (mut quoted, mut depth) = (false, 0_usize);
     let (mut start, mut opened) = (0, None);

@@ -293,7 +293,8 @@ impl<'g> Graph<'g> {
         }
         let node = self.nodes.len();
         let Child { relation, id } = child.clone();
-        let is_asked = self.question.is_userset(relation, &id);
+        // Beyond the limit nothing is known, not even that.
+        let is_asked = distance <= self.depth_max && self.question.is_userset(relation, &id);
         self.nodes.push(Node {
             relation,
             id,
@@ -324,8 +325,7 @@ impl<'g> Graph<'g> {
 
     /// A rewrite to another relation of the same object is no hop; everything else is one.
     fn hops(&self, from: &Node, to: &Node) -> u32 {
-        let is_computed = self.program.flat(from.relation).is_none()
-            && from.id == to.id
+        let is_computed = from.id == to.id
             && computes(&self.program.schema().relation_at(from.relation).rewrite, to.relation);
         u32::from(!is_computed)
     }
@@ -340,10 +340,16 @@ impl<'g> Graph<'g> {
     fn formula_of(&mut self, meter: &mut Meter<'_>, node: usize) -> Result<Formula, EvalError> {
         let Node { relation, ref id, distance, .. } = self.nodes[node];
         let at = Place { node, relation, id: id.clone(), distance };
+        if self.question.is_userset(relation, &at.id) {
+            return Ok(Formula::Constant(true));
+        }
         let program = self.program;
         match program.flat(relation) {
-            Some(flat) => self.flat_formula(meter, &at, flat),
-            None => self.rewrite_formula(meter, &at, &program.schema().relation_at(relation).rewrite),
+            // The whole graph has a node of its own for what is taken over by computing: it may be met elsewhere too.
+            Some(flat) if self.extent == Extent::WhereOpen || flat.members.len() == 1 => {
+                self.flat_formula(meter, &at, flat)
+            }
+            _ => self.rewrite_formula(meter, &at, &program.schema().relation_at(relation).rewrite),
         }
     }
 

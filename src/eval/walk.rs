@@ -48,8 +48,10 @@ impl Walk<'_> {
                     return Ok(true);
                 }
             }
-            if depth == 0 {
-                visited.extend(level.iter().cloned());
+            // A relation that this one takes over by computing was looked at with it, no hop farther away.
+            for node in &level {
+                let Some(flat) = program.flat(node.relation) else { continue };
+                visited.extend(flat.members.iter().map(|&relation| Child { relation, id: node.id.clone() }));
             }
             let mut next = Vec::new();
             for node in &level {

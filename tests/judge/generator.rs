@@ -2,7 +2,7 @@
 
 use stonetown::eval::Program;
 use stonetown::schema::Tree;
-use stonetown::schema::resolved::RelationIndex;
+use stonetown::schema::resolved::{RelationIndex, Rewrite};
 use stonetown::tuple::{Object, Relation, Subject, Tuple, TupleKey};
 
 use super::random::Random;
@@ -31,7 +31,8 @@ pub(crate) struct World {
 pub(crate) fn world(seed: u64) -> (World, Vec<TupleKey>) {
     let random = &mut Random::new(seed);
     let (sketch, tree, schema) = schemas::schema(random);
-    let depth_max = if random.chance(6) { 25 } else { random.weighted(&[(3, 1), (3, 2), (3, 3), (2, 4), (2, 5), (1, 6), (1, 7), (1, 8)]) };
+    let depth_max =
+        random.weighted(&[(22, 1), (20, 2), (18, 3), (12, 4), (10, 5), (5, 6), (5, 7), (5, 8), (3, 25)]);
     let laid = tuples::lay(random, &schema, depth_max);
     let program = Program::new(schema);
     let asker = Asker { program: &program, laid: &laid };
@@ -46,20 +47,25 @@ struct Asker<'w> {
 
 impl Asker<'_> {
     fn question(&self, random: &mut Random) -> TupleKey {
-        let chain = (!self.laid.chains.is_empty() && random.chance(45)).then(|| random.pick(&self.laid.chains));
+        let chain = (!self.laid.chains.is_empty() && random.chance(65)).then(|| random.pick(&self.laid.chains));
         let place = chain.map(|chain| {
             // Its beginning most often: there the way is longest.
-            let at = if random.chance(60) { 0 } else { random.below(chain.places.len()) };
+            let at = if random.chance(70) { 0 } else { random.below(chain.places.len()) };
             chain.places[at].clone()
         });
         let (object, relation) = place.unwrap_or_else(|| self.place(random));
-        let end = chain.filter(|_| random.chance(50)).and_then(|chain| chain.end.clone());
+        let end = chain.filter(|_| random.chance(55)).and_then(|chain| chain.end.clone());
         let subject = end.map(|end| self.one_of(random, end)).unwrap_or_else(|| self.subject(random, chain));
         let relation = Relation::new(&self.program.schema().relation_at(relation).name).unwrap();
         TupleKey { object, relation, subject }
     }
 
     fn place(&self, random: &mut Random) -> (Object, RelationIndex) {
+        if random.chance(75)
+            && let Some(place) = self.written_place(random)
+        {
+            return place;
+        }
         let relations: Vec<RelationIndex> = self.program.schema().relations().map(|(index, _)| index).collect();
         let relation = *random.pick(&relations);
         let of = self.program.schema().relation_at(relation).object_type;
@@ -68,6 +74,19 @@ impl Asker<'_> {
             object = Object::new(object.object_type(), "nowhere").unwrap();
         }
         (object, relation)
+    }
+
+    /// Some relation of an object that tuples are written on.
+    fn written_place(&self, random: &mut Random) -> Option<(Object, RelationIndex)> {
+        let schema = self.program.schema();
+        let written: Vec<&Object> = self.laid.tuples.iter().map(|tuple| &tuple.key.object).collect();
+        let object = (!written.is_empty()).then(|| (*random.pick(&written)).clone())?;
+        let relations = &schema.type_at(schema.type_named(object.object_type())?).relations;
+        let computed: Vec<RelationIndex> =
+            relations.iter().copied().filter(|it| schema.relation_at(*it).rewrite != Rewrite::Direct).collect();
+        // What is only written, and not computed, is soon answered.
+        let from = if computed.is_empty() || random.chance(20) { relations } else { &computed };
+        (!from.is_empty()).then(|| (object, *random.pick(from)))
     }
 
     /// Somebody that a subject stands for: asked about `user:*`, mostly one user.

@@ -7,7 +7,7 @@ use stonetown::tuple::{Subject, Tuple};
 
 use super::sketch::{Expression, RelationSketch, RestrictionSketch, ShapeSketch, Sketch};
 
-/// The least schema under which all of these tuples may be written.
+/// The least schema under which all of these tuples may be written; none of them carries a condition.
 pub(crate) fn permissive(tuples: &[Tuple]) -> Tree {
     let mut types: BTreeMap<String, BTreeMap<String, BTreeSet<RestrictionSketch>>> = BTreeMap::new();
     // A schema has at least one type.
@@ -25,12 +25,11 @@ pub(crate) fn permissive(tuples: &[Tuple]) -> Tree {
                 asked.entry(relation.to_string()).or_default().insert(RestrictionSketch {
                     subject_type: subject_type.clone(),
                     shape: ShapeSketch::Object,
-                    is_conditioned: false,
                 });
                 ShapeSketch::Userset(relation.to_string())
             }
         };
-        let restriction = RestrictionSketch { subject_type, shape, is_conditioned: tuple.condition.is_some() };
+        let restriction = RestrictionSketch { subject_type, shape };
         let relations = types.entry(key.object.object_type().to_owned()).or_default();
         relations.entry(key.relation.to_string()).or_default().insert(restriction);
     }

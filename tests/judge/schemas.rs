@@ -76,7 +76,10 @@ impl Outline {
             }
             for position in 0..outline.relations.len() {
                 let at = At { outline: self, number, position };
-                let expression = at.expression(random, 3);
+                let expression = match random.chance(20) {
+                    true => at.denial(random).unwrap_or_else(|| at.expression(random, 3)),
+                    false => at.expression(random, 3),
+                };
                 let restrictions = if expression.has_direct() { at.restrictions(random) } else { Vec::new() };
                 relations.push(RelationSketch {
                     name: outline.relations[position].to_owned(),
@@ -145,6 +148,32 @@ impl At<'_> {
         }
     }
 
+    /// A relation that its own value on parents is held against: `base but not (other or itself from parent)`.
+    fn denial(&self, random: &mut Random) -> Option<Expression> {
+        let own = &self.outline.types[self.number];
+        let leading: Vec<&str> = own
+            .tuplesets
+            .iter()
+            .filter(|(_, parents)| parents.contains(&self.number))
+            .map(|(tupleset, _)| *tupleset)
+            .collect();
+        if leading.is_empty() {
+            return None;
+        }
+        let itself = Expression::Arrow {
+            target: own.relations[self.position].to_owned(),
+            tupleset: (*random.pick(&leading)).to_owned(),
+        };
+        let base = self.computed(random)?;
+        // The direct tuples give the denial an entry of its own, without which the schema is refused.
+        let held_against = if random.chance(50) {
+            Expression::Union(vec![Expression::Direct, itself])
+        } else {
+            Expression::Union(vec![self.computed(random)?, itself])
+        };
+        Some(Expression::Exclusion(Box::new(base), Box::new(held_against)))
+    }
+
     fn leaf(&self, random: &mut Random) -> Expression {
         match random.below(10) {
             0..5 => Expression::Direct,
@@ -187,11 +216,7 @@ impl At<'_> {
 
     fn restrictions(&self, random: &mut Random) -> Vec<RestrictionSketch> {
         let count = random.between(1, 4);
-        let mut all: Vec<RestrictionSketch> = (0..count).map(|_| self.restriction(random)).collect();
-        for restriction in &mut all {
-            restriction.is_conditioned = random.chance(4);
-        }
-        distinct(all)
+        distinct((0..count).map(|_| self.restriction(random)).collect())
     }
 
     fn restriction(&self, random: &mut Random) -> RestrictionSketch {
@@ -220,7 +245,7 @@ impl At<'_> {
 }
 
 fn restriction(subject_type: &str, shape: ShapeSketch) -> RestrictionSketch {
-    RestrictionSketch { subject_type: subject_type.to_owned(), shape, is_conditioned: false }
+    RestrictionSketch { subject_type: subject_type.to_owned(), shape }
 }
 
 fn distinct(mut all: Vec<RestrictionSketch>) -> Vec<RestrictionSketch> {

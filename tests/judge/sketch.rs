@@ -6,9 +6,6 @@ use std::fmt;
 use serde_json::{Value, json};
 use stonetown::schema::{Schema, Tree, read_json};
 
-/// The one condition of a sketch.
-pub(crate) const CONDITION: &str = "cond";
-
 /// A schema: for each type, in order, its relations.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Sketch {
@@ -34,8 +31,6 @@ pub(crate) struct RestrictionSketch {
     pub(crate) subject_type: String,
     /// Its shape.
     pub(crate) shape: ShapeSketch,
-    /// Whether tuples have to carry the condition.
-    pub(crate) is_conditioned: bool,
 }
 
 /// The shape of a subject.
@@ -79,12 +74,6 @@ impl Sketch {
 
     /// OpenFGA's JSON form.
     pub(crate) fn to_json(&self) -> Value {
-        let mut conditions = BTreeMap::new();
-        if self.restrictions().any(|restriction| restriction.is_conditioned) {
-            let parameters = json!({"x": {"type_name": "TYPE_NAME_INT"}});
-            let condition = json!({"name": CONDITION, "expression": "x > 1", "parameters": parameters});
-            conditions.insert(CONDITION, condition);
-        }
         let types: Vec<Value> = self
             .types
             .iter()
@@ -101,11 +90,7 @@ impl Sketch {
                 json!({"type": name, "relations": rewrites, "metadata": {"relations": metadata}})
             })
             .collect();
-        json!({"schema_version": "1.1", "type_definitions": types, "conditions": conditions})
-    }
-
-    fn restrictions(&self) -> impl Iterator<Item = &RestrictionSketch> {
-        self.types.iter().flat_map(|(_, relations)| relations).flat_map(|relation| &relation.restrictions)
+        json!({"schema_version": "1.1", "type_definitions": types})
     }
 }
 
@@ -116,9 +101,6 @@ impl RestrictionSketch {
             ShapeSketch::Object => {}
             ShapeSketch::Wildcard => json["wildcard"] = json!({}),
             ShapeSketch::Userset(relation) => json["relation"] = json!(relation),
-        }
-        if self.is_conditioned {
-            json["condition"] = json!(CONDITION);
         }
         json
     }
@@ -174,11 +156,10 @@ impl fmt::Display for RestrictionSketch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subject_type)?;
         match &self.shape {
-            ShapeSketch::Object => {}
-            ShapeSketch::Wildcard => f.write_str(":*")?,
-            ShapeSketch::Userset(relation) => write!(f, "#{relation}")?,
+            ShapeSketch::Object => Ok(()),
+            ShapeSketch::Wildcard => f.write_str(":*"),
+            ShapeSketch::Userset(relation) => write!(f, "#{relation}"),
         }
-        if self.is_conditioned { write!(f, " with {CONDITION}") } else { Ok(()) }
     }
 }
 
@@ -196,9 +177,6 @@ impl fmt::Display for Sketch {
                 let text = relation.expression.show(&allowed.join(", "), false);
                 writeln!(f, "    define {}: {text}", relation.name)?;
             }
-        }
-        if self.restrictions().any(|restriction| restriction.is_conditioned) {
-            writeln!(f, "condition {CONDITION}(x: int) {{ x > 1 }}")?;
         }
         Ok(())
     }

@@ -1,18 +1,19 @@
 //! Random tuples for a schema: scattered ones, chains long enough to cross a depth limit, rings, and tuples that the
 //! schema does not let count.
 
+use std::collections::{HashMap, HashSet};
+
 use stonetown::schema::resolved::{RelationIndex, Restriction, RestrictionShape, Rewrite, Schema, TypeIndex};
 use stonetown::tuple::{ConditionContext, Object, Relation, Subject, Tuple, TupleCondition, TupleKey};
 
-use super::model::valid;
 use super::random::Random;
-use super::sketch::CONDITION;
 
 /// Ids that put stress on keys and parsers. Two more are as long as ids may be.
 const IDS: [&str; 8] = ["a", "ab", "abc", "a@b", "b", "ü", "-", "a/b"];
-/// A type and a relation that no schema has.
+/// A type, a relation and a condition that no schema has. (Schemas with conditions are not taken yet.)
 const GHOST_TYPE: &str = "ghost";
 const GHOST_RELATION: &str = "haunts";
+const GHOST_CONDITION: &str = "midnight";
 
 /// Tuples, and what is known about how they were laid.
 pub(crate) struct Laid {
@@ -37,10 +38,13 @@ pub(crate) fn lay(random: &mut Random, schema: &Schema, depth_max: u32) -> Laid 
     let mut layer = Layer { random, schema, tuples: Vec::new(), objects: Vec::new() };
     layer.draw_objects();
     let mut chains = Vec::new();
-    for _ in 0..layer.random.weighted(&[(20, 0), (45, 1), (35, 2)]) {
+    for _ in 0..layer.random.weighted(&[(10, 0), (40, 1), (50, 2)]) {
         chains.extend(layer.chain(depth_max));
     }
-    for _ in 0..layer.random.between(3, 24) {
+    if layer.random.chance(3) {
+        chains.extend(layer.crowd());
+    }
+    for _ in 0..layer.random.between(2, 20) {
         layer.scatter();
     }
     let invalid = layer.random.weighted(&[(25, 0), (25, 1), (25, 3), (25, 6)]);
@@ -49,10 +53,8 @@ pub(crate) fn lay(random: &mut Random, schema: &Schema, depth_max: u32) -> Laid 
     }
     let Layer { mut tuples, objects, .. } = layer;
     random.shuffle(&mut tuples);
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     tuples.retain(|tuple| seen.insert(tuple.key.clone()));
-    // What a condition says is not evaluated yet: a tuple with one never counts here.
-    tuples.retain(|tuple| tuple.condition.is_none() || valid(schema, tuple).is_none());
     Laid { tuples, objects, chains }
 }
 
@@ -99,8 +101,14 @@ impl Layer<'_> {
         let mut relation = *self.random.pick(&starts);
         let mut object = self.object(self.schema.relation_at(relation).object_type);
         let mut places = vec![(object.clone(), relation)];
+        let is_ring = self.random.chance(35);
         let longest = depth_max as usize + 3;
-        let length = if self.random.chance(60) { longest - self.random.below(5).min(longest - 1) } else { self.random.between(1, longest) };
+        let length = match self.random.below(100) {
+            _ if is_ring => self.random.between(0, depth_max.min(3) as usize),
+            // Its end about as far away as the limit.
+            0..70 => longest - self.random.below(longest.min(4)),
+            _ => self.random.between(1, longest),
+        };
         let is_fresh = self.random.chance(60);
         for _ in 0..length {
             let mut links = self.links(relation);
@@ -117,11 +125,86 @@ impl Layer<'_> {
             (object, relation) = (next, link.next);
             places.push((object.clone(), relation));
         }
-        if self.random.chance(30) {
+        if is_ring || self.random.chance(15) {
             self.bend(&places);
         }
         let end = self.random.chance(85).then(|| self.end(&object, relation)).flatten();
+        if self.random.chance(if is_ring { 75 } else { 25 }) {
+            self.strew(&places, end.as_ref());
+        }
         Some(Chain { places, end })
+    }
+
+    /// So many usersets on one relation of one object that an evaluator may look for another way in; and somebody who is
+    /// in none, some, or most of them.
+    fn crowd(&mut self) -> Option<Chain> {
+        let mut starts: Vec<(RelationIndex, Link)> = Vec::new();
+        for (relation, _) in self.schema.relations() {
+            let links = self.links(relation).into_iter().filter(|link| link.is_userset);
+            starts.extend(links.map(|link| (relation, link)));
+        }
+        if starts.iter().any(|(_, link)| self.links(link.next).is_empty()) && self.random.chance(80) {
+            // Nothing lies behind these usersets but people.
+            starts.retain(|(_, link)| self.links(link.next).is_empty());
+        }
+        if starts.is_empty() {
+            return None;
+        }
+        let (relation, link) = *self.random.pick(&starts);
+        let object = self.object(self.schema.relation_at(relation).object_type);
+        let next_type = self.schema.relation_at(link.next).object_type;
+        let count = if self.random.chance(15) { self.random.between(257, 280) } else { self.random.between(65, 90) };
+        let members: Vec<Object> = (0..count).map(|_| self.fresh(next_type)).collect();
+        for member in &members {
+            self.write_link(&object, link, member);
+        }
+        let mut places = vec![(object, relation)];
+        places.extend(members.iter().map(|member| (member.clone(), link.next)));
+        let of_some = match self.random.below(4) {
+            0 => 0,
+            1 => 1,
+            2 => self.random.between(2, 10),
+            _ => self.random.between(64, 70).min(count),
+        };
+        let mut end = None;
+        for member in members.iter().rev().take(of_some) {
+            match &end {
+                None => end = self.end(member, link.next),
+                Some(subject) => self.strew(&[(member.clone(), link.next)], Some(&Subject::clone(subject))),
+            }
+        }
+        Some(Chain { places, end })
+    }
+
+    /// Writes one subject all along a chain, on one relation of each type, so that what a fact says is held against
+    /// what the next one says of the same subject.
+    fn strew(&mut self, places: &[(Object, RelationIndex)], end: Option<&Subject>) {
+        let Some(subject) = end else { return };
+        let mut chosen: HashMap<TypeIndex, Option<RelationIndex>> = HashMap::new();
+        for (object, relation) in places {
+            let of = self.schema.relation_at(*relation).object_type;
+            let taking: Vec<RelationIndex> =
+                self.schema.type_at(of).relations.iter().copied().filter(|it| self.takes(*it, subject)).collect();
+            let random = &mut *self.random;
+            let written = chosen.entry(of).or_insert_with(|| (!taking.is_empty()).then(|| *random.pick(&taking)));
+            if let Some(written) = *written
+                && self.random.chance(90)
+            {
+                self.write(object, written, subject.clone());
+            }
+        }
+    }
+
+    /// Whether a subject, one object or everybody, may be written on a relation.
+    fn takes(&self, relation: RelationIndex, subject: &Subject) -> bool {
+        self.schema.relation_at(relation).restrictions.iter().any(|restriction| {
+            let is_shape = match restriction.shape {
+                RestrictionShape::Object => matches!(subject, Subject::Object(_)),
+                RestrictionShape::Wildcard => matches!(subject, Subject::Wildcard(_)),
+                RestrictionShape::Userset(_) => false,
+            };
+            is_shape && *self.schema.type_at(restriction.subject_type).name == *subject.subject_type()
+        })
     }
 
     /// Ties the end of a chain to one of the facts on it.
@@ -192,7 +275,7 @@ impl Layer<'_> {
             4 if !of.restrictions.is_empty() => {
                 let restriction = self.random.pick(&of.restrictions).clone();
                 subject = self.subject(&restriction);
-                condition = Some(TupleCondition::new(CONDITION, ConditionContext::empty()).unwrap());
+                condition = Some(TupleCondition::new(GHOST_CONDITION, ConditionContext::empty()).unwrap());
             }
             _ => {}
         }
@@ -211,7 +294,7 @@ impl Layer<'_> {
             1 => Subject::Wildcard(object.object_type().into()),
             _ => {
                 let relations: Vec<&str> = self.schema.relations().map(|(_, it)| &*it.name).collect();
-                let relation = Relation::new(self.random.pick(&relations)).unwrap();
+                let relation = Relation::new(relations[self.random.below(relations.len())]).unwrap();
                 Subject::Userset(object, relation)
             }
         }

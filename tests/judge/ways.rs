@@ -12,7 +12,7 @@ use stonetown::tuple::{Revision, SchemaId, StoreId, Subject, Timestamp, Tuple, T
 use tempfile::TempDir;
 
 use super::generator::World;
-use super::model::Verdict;
+use super::model::{Verdict, valid};
 use super::permissive::permissive;
 
 /// What the fast evaluator said; a text: it failed in a way that the judge does not know.
@@ -33,7 +33,17 @@ pub(crate) enum Way {
 
 impl Way {
     /// All ways.
-    pub(crate) const ALL: [Way; 4] = [Way::Contextual, Way::WhatIf, Way::Stored, Way::Split];
+    const ALL: [Way; 4] = [Way::Contextual, Way::WhatIf, Way::Stored, Way::Split];
+    /// Those that write nothing.
+    const UNSTORED: [Way; 2] = [Way::Contextual, Way::WhatIf];
+
+    /// The ways in which a world can be asked about. Storage refuses tuples that say of a userset that it is itself; where
+    /// one of them counts, the world cannot be stored.
+    pub(crate) fn of(world: &World) -> &'static [Way] {
+        let counts = |tuple: &Tuple| valid(world.program.schema(), tuple).is_some();
+        let is_storable = world.tuples.iter().all(|tuple| is_writable(tuple) || !counts(tuple));
+        if is_storable { &Way::ALL } else { &Way::UNSTORED }
+    }
 }
 
 /// The limits of a question; only the one on depth can be reached.
@@ -81,6 +91,16 @@ struct Stored<'w> {
 }
 
 impl Ways {
+    /// The answers of every way that there is to all questions.
+    pub(crate) fn all_answers(&mut self, world: &World, questions: &[TupleKey]) -> Vec<(Way, Vec<Found>)> {
+        let mut found: Vec<(Way, Vec<Found>)> = Way::UNSTORED.map(|way| (way, self.answers(way, world, questions))).into();
+        if Way::of(world).contains(&Way::Stored) {
+            let (split, stored) = self.stored(world, questions);
+            found.extend([(Way::Stored, stored), (Way::Split, split)]);
+        }
+        found
+    }
+
     /// The answers of one way to all questions.
     pub(crate) fn answers(&mut self, way: Way, world: &World, questions: &[TupleKey]) -> Vec<Found> {
         match way {
@@ -98,13 +118,13 @@ impl Ways {
     }
 
     /// The answers of [`Way::Split`] and of [`Way::Stored`], from one store.
-    pub(crate) fn stored(&mut self, world: &World, questions: &[TupleKey]) -> (Vec<Found>, Vec<Found>) {
+    fn stored(&mut self, world: &World, questions: &[TupleKey]) -> (Vec<Found>, Vec<Found>) {
         let served = self.engines.entry(world.depth_max).or_insert_with(|| Served::open(world.depth_max));
         let schema = world.program.schema();
         let (later, first): (Vec<_>, Vec<_>) = world
             .tuples
             .iter()
-            .filter(|tuple| !is_implicit(&tuple.key))
+            .filter(|tuple| is_writable(tuple))
             .cloned()
             .enumerate()
             .partition(|(number, tuple)| number % 2 == 1 && admit(schema, tuple).is_ok());
@@ -134,9 +154,14 @@ fn what_if(tuples: &[Tuple], questions: &[TupleKey]) -> impl TupleReader {
     state
 }
 
-/// A tuple that says of a userset that it is itself: no schema lets it be written, and it says nothing.
+/// Whether some schema lets the tuple be written. As long as schemas have no conditions, none does that carries one.
+fn is_writable(tuple: &Tuple) -> bool {
+    !is_implicit(&tuple.key) && tuple.condition.is_none()
+}
+
+/// A tuple that says of a userset that it is itself: refused whatever the schema.
 fn is_implicit(key: &TupleKey) -> bool {
-    matches!(&key.subject, Subject::Userset(object, relation) if *object == key.object && *relation == key.relation)
+    matches!(&key.subject, Subject::Userset(of, name) if *of == key.object && *name == key.relation)
 }
 
 impl Served {
