@@ -13,6 +13,14 @@
 //!
 //! Data: organisations in trees of depth 3, voices in them, users with roles; seeded, compacted, in the block cache.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and fails by panicking"
+)]
+#![allow(missing_docs, reason = "criterion's macros make public items")]
+
 mod support;
 
 use std::cell::RefCell;

@@ -1,5 +1,7 @@
 //! What questions take, counted: a slow plan is caught here without a clock.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use stonetown::eval::{Limits, Program, Work, check};
 use stonetown::schema::read_schema;
 use stonetown::storage::{Empty, Overlay};

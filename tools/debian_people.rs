@@ -1,7 +1,7 @@
-//! Turns Debian's Sources index into tuples for `schema/debian.fga`: who is named to look after which package.
+//! Turns Debian's Sources index into tuples for `schema/debian.fga`: who is named to look after a package.
 //!
-//! Reads the index as text (stanzas of `Field: value`, as in Debian policy's chapter on control files), writes one
-//! tuple a line, sorted, each once. `tools/debian-people` fetches the index and runs this program on it;
+//! Reads the index as text (stanzas of `Field: value`, as in Debian policy's chapter on control files), writes
+//! one tuple a line, sorted, each once. `tools/debian-people` fetches the index and runs this program on it;
 //! `schema/debian.md` says what the tuples mean and what they leave out.
 
 use std::cmp::Ordering;
@@ -16,7 +16,7 @@ use clap::Parser;
 
 const AFTER_HELP: &str = "\
 Example:
-  /usr/lib/apt/apt-helper cat-file /var/lib/apt/lists/*_source_Sources.lz4 | debian-people --output people.txt";
+  /usr/lib/apt/apt-helper cat-file /var/lib/apt/lists/*_Sources.lz4 | debian-people --output people.txt";
 
 /// Writes the maintainers and uploaders of Debian's source packages as tuples
 #[derive(Parser)]
@@ -56,7 +56,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-// --- the index -------------------------------------------------------------------------------------------------
+// --- the index ---------------------------------------------------------------------------------------------
 
 /// The newest stanza of each source package, and what was left out.
 #[derive(Default)]
@@ -156,7 +156,7 @@ fn compare_versions(left: &str, right: &str) -> Ordering {
         .then_with(|| compare_version_parts(left.2, right.2))
 }
 
-/// Compares by turns a stretch without digits and a number. `~` sorts before the end, letters before the rest.
+/// Compares by turns a stretch without digits and a number. `~` sorts before the end, letters come next.
 fn compare_version_parts(mut left: &str, mut right: &str) -> Ordering {
     fn weight(byte: Option<&u8>) -> u16 {
         match byte {
@@ -190,7 +190,7 @@ fn compare_version_parts(mut left: &str, mut right: &str) -> Ordering {
     Ordering::Equal
 }
 
-// --- mailboxes -------------------------------------------------------------------------------------------------
+// --- mailboxes ---------------------------------------------------------------------------------------------
 
 /// `Name <address>`; the address is lower-case and can be an id.
 #[derive(Debug, PartialEq)]
@@ -212,9 +212,9 @@ impl fmt::Display for BadMailbox {
     }
 }
 
-/// Reads a list of mailboxes as maintainers write them: `>` ends a mailbox whether or not a comma follows, a name
-/// may hold commas, quoted or not (`Adam Powell, IV <…>`), a bare address is one by itself, and empty entries mean
-/// nothing.
+/// Reads a list of mailboxes as maintainers write them: `>` ends a mailbox whether or not a comma follows, a
+/// name may hold commas, quoted or not (`Adam Powell, IV <…>`), a bare address is one by itself, and empty
+/// entries mean nothing.
 fn mailboxes(list: &str, first_line: usize) -> (Vec<Mailbox>, Vec<BadMailbox>) {
     // A mark that is left open is taken as a letter.
     let quotes = list.matches('"').count().is_multiple_of(2);
@@ -298,11 +298,11 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-// --- tuples ----------------------------------------------------------------------------------------------------
+// --- tuples ------------------------------------------------------------------------------------------------
 
 struct Tuples<'a> {
     lines: BTreeSet<String>,
-    /// Every address, and whether it is a team's.
+    /// The addresses, each on one side.
     people: BTreeSet<&'a str>,
     teams: BTreeSet<&'a str>,
     members: BTreeSet<(&'a str, &'a str)>,
@@ -346,7 +346,7 @@ impl<'a> Tuples<'a> {
         usize::from(self.lines.insert(format!("package:{package}#{relation}@{subject}")))
     }
 
-    /// The people named as uploaders of a team's package are members of the team: the index has no other list.
+    /// Uploaders of a team's package are members of the team: the index has no other list of them.
     fn add_members(&mut self, package: &'a SourcePackage) {
         let is_team = |mailbox: &&Mailbox| self.teams.contains(mailbox.address.as_str());
         for team in package.maintainers.iter().filter(is_team) {

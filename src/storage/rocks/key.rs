@@ -286,12 +286,12 @@ mod tests {
     #[test]
     fn golden_keys() {
         let tuple = key("voice:7#viewer@user:anne");
-        assert_eq!(forward(258, tuple.as_ref()), b"\0\0\x01\x02voice\07\0viewer\0\x01user\0anne\0");
-        assert_eq!(backward(258, tuple.as_ref()), b"\0\0\x01\x02\x01user\0anne\0voice\0viewer\07\0");
+        assert_eq!(forward(258, tuple.as_ref()), b"\0\0\x01\x02voice\x007\0viewer\0\x01user\0anne\0");
+        assert_eq!(backward(258, tuple.as_ref()), b"\0\0\x01\x02\x01user\0anne\0voice\0viewer\x007\0");
         let tuple = key("voice:7#viewer@user:*");
-        assert_eq!(forward(1, tuple.as_ref()), b"\0\0\0\x01voice\07\0viewer\0\x02user\0");
+        assert_eq!(forward(1, tuple.as_ref()), b"\0\0\0\x01voice\x007\0viewer\0\x02user\0");
         let tuple = key("voice:7#viewer@org:a#admin");
-        assert_eq!(backward(1, tuple.as_ref()), b"\0\0\0\x01\x03org\0a\0admin\0voice\0viewer\07\0");
+        assert_eq!(backward(1, tuple.as_ref()), b"\0\0\0\x01\x03org\0a\0admin\0voice\0viewer\x007\0");
         assert_eq!(change(1, Revision(2), 3), b"\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\x03");
     }
 
