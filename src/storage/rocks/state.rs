@@ -255,8 +255,7 @@ impl TupleReader for StateReader<'_> {
             return Ok(None);
         }
         // Intervals of a tuple do not overlap, so the first that ended after the revision is the only candidate.
-        let history = Rows::open(self, Family::History, &key)?;
-        let mut history = history;
+        let mut history = Rows::open(self, Family::History, &key)?;
         history.iterator.seek(key::with_revision(key.clone(), self.revision.next()));
         let row = match history.next(REVISION_BYTES)? {
             Some((found, row)) if found == key => row.is_seen(self.revision, self.now).then_some(row),

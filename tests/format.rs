@@ -1,0 +1,65 @@
+//! Data directories written by earlier versions open, hold what they held, and stay valid.
+//!
+//! `tests/format/v1` was made by version 0.1.0 on 2026-11-22:
+//!
+//! ```sh
+//! stonetown store create --name old
+//! stonetown schema write tests/format/old.fga
+//! stonetown write 'voice:7#org@org:child' 'org:child#parent@org:acme' 'org:acme#admin@user:anne' \
+//!   'voice:7#viewer@user:*' 'voice:7#viewer@org:acme#admin'
+//! stonetown write --delete 'org:acme#admin@user:anne' 'org:acme#admin@user:bob until 2100-01-01T00:00:00Z'
+//! ```
+//!
+//! and the files `LOG*`, `LOCK` and `OPTIONS*` taken out of its `rocksdb` folder.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+
+use stonetown::engine::{At, CheckRequest, Engine, Settings};
+use stonetown::tuple::TupleRef;
+
+/// The token that the write before the last answered with.
+const TOKEN: &str = include_str!("format/v1.token");
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn format_1_opens_and_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/v1"), dir.path());
+    let engine = Engine::open(dir.path(), Settings::default()).unwrap();
+    let stores = engine.list_stores();
+    assert_eq!(stores.len(), 1);
+    assert_eq!(stores[0].name.as_deref(), Some("old"));
+    let check = |tuple: &str, at: At| {
+        let tuple = TupleRef::parse(tuple).unwrap();
+        let request = CheckRequest { store: stores[0].id, tuple, schema: None, contextual: Vec::new(), at };
+        engine.check(request).unwrap().allowed
+    };
+    let then = || At::Token(TOKEN.trim().to_owned());
+    assert!(check("org:child#admin@user:bob", At::Head));
+    assert!(!check("org:child#admin@user:anne", At::Head));
+    assert!(check("org:child#admin@user:anne", then()));
+    assert!(!check("org:child#admin@user:bob", then()));
+    assert!(check("voice:7#can_view@user:anybody", At::Head));
+    assert!(check("voice:7#can_view@org:acme#admin", At::Head));
+    let validation = engine.validate(&mut |_| {}).unwrap();
+    assert_eq!(validation.findings, []);
+    assert_eq!(
+        (validation.tuples, validation.history, validation.changes, validation.revisions),
+        (5, 1, 7, 3)
+    );
+}
