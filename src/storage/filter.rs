@@ -63,13 +63,13 @@ impl TupleFilter {
 
     fn parse(text: &str) -> Result<TupleFilter, TupleError> {
         let mut filter = TupleFilter::default();
-        let (object, rest) = match text.find(['#', '@']) {
-            // An object id may hold an `@`; then its relation follows it.
-            Some(at) if text.as_bytes()[at] == b'@' && at > 0 && text[at..].contains('#') => {
-                text.split_at(at + text[at..].find('#').unwrap_or(0))
-            }
-            Some(at) => text.split_at(at),
-            None => (text, ""),
+        let (rest, subject) = match subject_start(text) {
+            Some(at) => (&text[..at], Some(&text[at + 1..])),
+            None => (text, None),
+        };
+        let (object, relation) = match rest.split_once('#') {
+            Some((object, relation)) => (object, Some(relation)),
+            None => (rest, None),
         };
         if let Some(object_type) = object.strip_suffix(':') {
             check_type_name(object_type)?;
@@ -77,11 +77,7 @@ impl TupleFilter {
         } else if !object.is_empty() {
             filter.object = Some(ObjectFilter::Object(ObjectRef::parse(object)?.to_owned()));
         }
-        let (relation, subject) = match rest.split_once('@') {
-            Some((relation, subject)) => (relation, Some(subject)),
-            None => (rest, None),
-        };
-        if let Some(relation) = relation.strip_prefix('#') {
+        if let Some(relation) = relation {
             filter.relation = Some(Relation::new(relation)?);
         }
         if let Some(subject) = subject.filter(|&subject| subject != "*") {
@@ -94,6 +90,20 @@ impl TupleFilter {
             });
         }
         Ok(filter)
+    }
+}
+
+/// Where the `@` is that begins the subject. A relation holds none, so behind a relation it is the first; an id may
+/// hold some, so behind an object alone it is the last one before the `:` of the subject.
+fn subject_start(text: &str) -> Option<usize> {
+    let id = match text.find(':') {
+        Some(colon) if !text.starts_with(['#', '@']) => colon + 1,
+        _ => return text.find('@'),
+    };
+    let colon = text[id..].find(':').map(|at| id + at);
+    match text[id..].find('#').map(|at| id + at) {
+        Some(hash) if colon.is_none_or(|colon| hash < colon) => text[hash..].find('@').map(|at| hash + at),
+        _ => text[id..colon?].rfind('@').map(|at| id + at),
     }
 }
 
@@ -116,6 +126,8 @@ impl fmt::Display for TupleFilter {
             write!(f, "#{relation}")?;
         }
         match &self.subject {
+            // Something has to stand for the filter that matches everything.
+            None if *self == TupleFilter::default() => f.write_str("@*"),
             None => Ok(()),
             Some(SubjectFilter::Type(name)) => write!(f, "@{name}:"),
             Some(SubjectFilter::Subject(subject)) => write!(f, "@{subject}"),

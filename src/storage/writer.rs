@@ -16,7 +16,7 @@ use super::codec::{Head, Retention, StoreRecord};
 use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
-use super::rocks::{Batch, Database, StateReader};
+use super::rocks::{Batch, Database, StateReader, UnderWay};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp};
 
 /// Writes waiting for the writer; more wait to be let in.
@@ -234,6 +234,8 @@ struct Group<'d> {
     batch: Batch<'d>,
     stores: HashMap<u32, StoreState<'d>>,
     accepted: Vec<(Reply<Option<Commit>>, Commit)>,
+    /// Readers of a time wait for the commits before it.
+    under_way: UnderWay<'d>,
 }
 
 /// A store as the writes of the batch so far leave it.
@@ -245,7 +247,13 @@ struct StoreState<'d> {
 
 impl<'d> Group<'d> {
     fn new(database: &'d Database) -> Group<'d> {
-        Group { database, batch: Batch::new(database), stores: HashMap::new(), accepted: Vec::new() }
+        Group {
+            database,
+            batch: Batch::new(database),
+            stores: HashMap::new(),
+            accepted: Vec::new(),
+            under_way: database.begin(),
+        }
     }
 
     /// Takes the first write and those that wait behind it, up to the limits of a batch or to a job of another kind,
@@ -284,7 +292,7 @@ impl<'d> Group<'d> {
                 entry.insert(StoreState { head, rows: Overlay::what_if(rows) })
             }
         };
-        let time = self.database.now(state.head.time);
+        let time = self.database.commit_time(state.head.time);
         let Some(changes) = plan(&Dated::new(&state.rows, time), state.head.schema) else {
             return Ok(None);
         };
@@ -298,10 +306,11 @@ impl<'d> Group<'d> {
 
     /// Syncs the batch, then answers.
     fn commit(self) -> Result<(), StorageError> {
-        let Group { database: _, batch, stores, accepted } = self;
+        let Group { database: _, batch, stores, accepted, under_way } = self;
         // The snapshots of the state before are not needed any longer.
         drop(stores);
         let result = if batch.is_empty() { Ok(()) } else { batch.commit().map_err(refusal) };
+        drop(under_way);
         for (reply, commit) in accepted {
             drop(reply.send(result.clone().map(|()| Some(commit))));
         }

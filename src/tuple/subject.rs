@@ -144,6 +144,6 @@ impl fmt::Display for Subject {
 
 impl fmt::Debug for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().fmt(f)
+        fmt::Display::fmt(&self.as_ref(), f)
     }
 }

@@ -198,7 +198,7 @@ impl fmt::Display for TupleKey {
 
 impl fmt::Debug for TupleKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().fmt(f)
+        fmt::Display::fmt(&self.as_ref(), f)
     }
 }
 

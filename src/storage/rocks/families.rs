@@ -40,7 +40,7 @@ impl Family {
     ];
 
     /// Families whose keys begin with a store number.
-    pub(super) const OF_STORE: [Family; 8] = [
+    pub(in crate::storage) const OF_STORE: [Family; 8] = [
         Family::Tuples,
         Family::BySubject,
         Family::History,
@@ -76,8 +76,8 @@ pub(in crate::storage) const FORMAT_KEY: &[u8] = b"format";
 pub(in crate::storage) const INCARNATION_KEY: &[u8] = b"incarnation";
 pub(in crate::storage) const TOKEN_KEY_KEY: &[u8] = b"token_key";
 pub(in crate::storage) const NEXT_STORE_KEY: &[u8] = b"next_store";
-const HEAD: &[u8] = b"head/";
-const HORIZON: &[u8] = b"horizon/";
+pub(in crate::storage) const HEAD: &[u8] = b"head/";
+pub(in crate::storage) const HORIZON: &[u8] = b"horizon/";
 /// A store whose mapping is gone and whose rows are being dropped.
 pub(in crate::storage) const DROPPING: &[u8] = b"dropping/";
 

@@ -1,6 +1,7 @@
 //! RocksDB: its families, options, keys and files. No type of it leaves this folder.
 
 mod apply;
+mod clock;
 mod families;
 mod key;
 mod open;
@@ -9,7 +10,6 @@ mod wal;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -19,7 +19,9 @@ use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
 use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
-pub(super) use families::{DROPPING, Family, head_key, horizon_key};
+use clock::Clock;
+pub(super) use clock::UnderWay;
+pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
 pub use open::DatabaseOptions;
 pub use state::StateReader;
@@ -31,8 +33,7 @@ pub struct Database {
     incarnation: Incarnation,
     token_key: TokenKey,
     stores: DashMap<StoreId, StoreRecord>,
-    /// The latest time that was given to a reader or a commit, so that now never goes backwards.
-    clock: AtomicI64,
+    clock: Clock,
 }
 
 /// What a family takes on disk.
@@ -83,8 +84,17 @@ impl Database {
 
     /// Now: the wall clock or `floor`, whichever is later, and never earlier than any answer before.
     pub fn now(&self, floor: Timestamp) -> Timestamp {
-        let now = Timestamp::wall_clock().max(floor).as_micros();
-        Timestamp::from_micros(self.clock.fetch_max(now, Ordering::AcqRel).max(now))
+        self.clock.now(floor)
+    }
+
+    /// The time of the next commit: later than every time that was given out before. Only while a batch is under way.
+    pub(super) fn commit_time(&self, floor: Timestamp) -> Timestamp {
+        self.clock.commit_time(floor)
+    }
+
+    /// To be held from before the first commit time of a batch is taken until the batch is visible.
+    pub(super) fn begin(&self) -> UnderWay<'_> {
+        self.clock.begin()
     }
 
     /// A reader of the store's newest state, now.
@@ -107,16 +117,18 @@ impl Database {
         StateReader::open(self, store)?.at_time(now).at_revision(revision)
     }
 
-    /// A reader of the last state committed at or before a time, seen at that time.
+    /// A reader of the last state committed at or before a time, seen at that time. Asked again, it shows the same: it
+    /// waits for a batch under way that may hold a commit of that time, so no plan may ask for it.
     ///
     /// # Errors
     /// [`StorageError::FutureTime`] and [`StorageError::BelowHorizon`].
     pub fn at_time(&self, store: u32, time: Timestamp) -> Result<StateReader<'_>, StorageError> {
-        let reader = StateReader::open(self, store)?;
-        let now = self.now(reader.head_time());
+        let now = self.now(Timestamp::default());
         if time > now {
             return Err(StorageError::FutureTime { asked: time, now });
         }
+        self.clock.wait_for_commits(time);
+        let reader = StateReader::open(self, store)?;
         let revision = reader.revision_at(time)?;
         reader.at_time(time).at_revision(revision)
     }
@@ -271,7 +283,7 @@ impl View<'_> {
         self.walk_from(family, prefix, prefix, visit)
     }
 
-    fn walk_from(
+    pub(super) fn walk_from(
         &self,
         family: Family,
         start: &[u8],

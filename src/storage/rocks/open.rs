@@ -8,7 +8,6 @@
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicI64;
 
 use dashmap::DashMap;
 use rocksdb::{
@@ -16,6 +15,7 @@ use rocksdb::{
     ReadOptions,
 };
 
+use super::clock::Clock;
 use super::families::{self, Family};
 use super::{Database, key, wal};
 use crate::storage::codec;
@@ -78,7 +78,7 @@ impl Database {
             incarnation: Incarnation(0),
             token_key: TokenKey::from_bytes([0; 32]),
             stores: DashMap::new(),
-            clock: AtomicI64::new(0),
+            clock: Clock::default(),
         };
         database.verify_tables(options.verify_bytes_max)?;
         database.read_meta(dir)?;

@@ -54,8 +54,8 @@ impl<'a> StateReader<'a> {
         }
         let oldest = self.horizon()?;
         if revision < oldest {
-            let record = self.database.revision_record(self.store, oldest)?;
-            let oldest_time = record.map_or(Timestamp::default(), |record| record.time);
+            // Out of the snapshot: the horizon may have moved on since.
+            let oldest_time = self.record(oldest)?.time;
             return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
         }
         self.revision = revision;
@@ -77,10 +77,13 @@ impl<'a> StateReader<'a> {
         self.head.time
     }
 
-    /// When the state's revision was committed.
+    /// When the state's revision was committed; 1970 for revision 0 of a store that has gone on since.
     pub fn committed_at(&self) -> Result<Timestamp, StorageError> {
-        if self.revision == self.head.revision || self.revision == Revision::ZERO {
+        if self.revision == self.head.revision {
             return Ok(self.head.time);
+        }
+        if self.revision == Revision::ZERO {
+            return Ok(Timestamp::default());
         }
         Ok(self.record(self.revision)?.time)
     }

@@ -1,7 +1,10 @@
 //! Holding every family against the others, in bounded memory.
 //!
 //! Sets are compared without keeping them: every row is hashed in a form that both sides share, and the hashes are
-//! added up (a sum does not depend on order). Where two sums differ, a second pass looks each row up and names it.
+//! added up (a sum does not depend on order). Where two sums differ, a second pass names the rows.
+
+mod locate;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,10 +14,9 @@ use super::codec;
 use super::error::StorageError;
 use super::reader::Row;
 use super::rocks::{
-    DROPPING, Database, Direction, Family, Parts, REVISION_BYTES, View, head_key, horizon_key, parse,
-    read_change, show, tuple_key,
+    Database, Direction, Family, Parts, REVISION_BYTES, View, parse, read_change, show, tuple_key,
 };
-use crate::tuple::{Revision, Tuple, TupleRef};
+use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Tuple, TupleRef};
 
 /// Findings kept; the rest is only counted.
 const FINDINGS_MAX: usize = 100;
@@ -54,21 +56,26 @@ struct SetDigest {
 
 impl SetDigest {
     fn add(&mut self, parts: &[&[u8]]) {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
         self.count += 1;
-        self.sum = self.sum.wrapping_add(u128::from_le_bytes(bytes));
+        self.sum = self.sum.wrapping_add(digest(parts));
     }
 }
 
+fn digest(parts: &[&[u8]]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_le_bytes(bytes)
+}
+
 /// The digests of one store, side against side.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct StoreDigests {
+    id: StoreId,
     forward: SetDigest,
     backward: SetDigest,
     history_forward: SetDigest,
@@ -81,6 +88,9 @@ struct StoreDigests {
     ended_log: SetDigest,
     horizon: Revision,
     head: Revision,
+    /// As the head says them.
+    head_time: Timestamp,
+    head_schema: Option<SchemaId>,
 }
 
 impl Database {
@@ -90,9 +100,9 @@ impl Database {
     /// Only when rows cannot be read at all; everything that does not hold is a finding.
     pub fn validate(&self, progress: &mut dyn FnMut(&str)) -> Result<Validation, StorageError> {
         let mut run = Run { view: self.view(), result: Validation::default(), stores: BTreeMap::new() };
-        for store in self.stores() {
-            run.open_store(store.number)?;
-        }
+        progress("stores");
+        run.open_stores()?;
+        run.orphans()?;
         progress("tuples");
         run.current(Family::Tuples, Direction::Forward)?;
         progress("by_subject");
@@ -106,6 +116,8 @@ impl Database {
         run.changes()?;
         progress("revisions");
         run.revisions()?;
+        progress("schemas");
+        run.schemas()?;
         run.compare()?;
         Ok(run.result)
     }
@@ -167,32 +179,8 @@ fn attributes(row: &Row) -> String {
 }
 
 impl Run<'_> {
-    fn open_store(&mut self, number: u32) -> Result<(), StorageError> {
-        let mut digests = StoreDigests::default();
-        match self.view.get(Family::Meta, &head_key(number))? {
-            Some(bytes) => digests.head = codec::decode_head(&bytes, &|| "meta".to_owned())?.revision,
-            None => self.result.find(format!("meta head/{number}"), "is missing"),
-        }
-        if let Some(bytes) = self.view.get(Family::Meta, &horizon_key(number))? {
-            digests.horizon = Revision(codec::decode_number(&bytes, &|| "meta".to_owned())?);
-        }
-        self.stores.insert(number, digests);
-        Ok(())
-    }
-
-    /// Rows of stores that do not exist are findings, but for those that are being dropped.
-    fn orphan(&mut self, family: Family, store: u32) -> Result<(), StorageError> {
-        let mut dropping = [DROPPING, &store.to_be_bytes()].concat();
-        if self.view.get(Family::Meta, &dropping)?.is_none() {
-            dropping.clear();
-            self.result.find(format!("{} of store number {store}", family.name()), "belongs to no store");
-        }
-        Ok(())
-    }
-
     fn current(&mut self, family: Family, direction: Direction) -> Result<(), StorageError> {
         let Run { view, result, stores } = self;
-        let mut orphans = Vec::new();
         view.walk(family, &[], &mut |key, value| {
             let read = match read_row(direction, key, value, false) {
                 Ok(read) => read,
@@ -201,12 +189,7 @@ impl Run<'_> {
                     return GO_ON;
                 }
             };
-            let Some(digests) = stores.get_mut(&read.store) else {
-                if orphans.last() != Some(&read.store) {
-                    orphans.push(read.store);
-                }
-                return GO_ON;
-            };
+            let Some(digests) = stores.get_mut(&read.store) else { return GO_ON };
             let forward = tuple_key(Direction::Forward, read.store, read.tuple);
             if direction == Direction::Backward {
                 digests.backward.add(&[&forward, value]);
@@ -227,13 +210,11 @@ impl Run<'_> {
                 ));
             }
             GO_ON
-        })?;
-        orphans.into_iter().try_for_each(|store| self.orphan(family, store))
+        })
     }
 
     fn history(&mut self, family: Family, direction: Direction) -> Result<(), StorageError> {
         let Run { view, result, stores } = self;
-        let mut orphans = Vec::new();
         view.walk(family, &[], &mut |key, value| {
             let read = match read_row(direction, key, value, true) {
                 Ok(read) => read,
@@ -243,9 +224,6 @@ impl Run<'_> {
                 }
             };
             let (Some(digests), Some(ended)) = (stores.get_mut(&read.store), read.ended) else {
-                if orphans.last() != Some(&read.store) {
-                    orphans.push(read.store);
-                }
                 return GO_ON;
             };
             let forward = tuple_key(Direction::Forward, read.store, read.tuple);
@@ -270,8 +248,7 @@ impl Run<'_> {
                 ));
             }
             GO_ON
-        })?;
-        orphans.into_iter().try_for_each(|store| self.orphan(family, store))
+        })
     }
 
     /// The intervals of a tuple overlap neither each other nor its current row.
@@ -343,10 +320,13 @@ impl Run<'_> {
         let Run { view, result, stores } = self;
         for (&store, digests) in stores.iter() {
             let mut expected = digests.horizon.next();
-            let mut last = None;
+            // Below a horizon nothing is known of what was before.
+            let begin = (Timestamp::from_micros(i64::MIN), None);
+            let mut last = (digests.horizon == Revision::ZERO).then_some(begin);
             view.walk(Family::Revisions, &store.to_be_bytes(), &mut |key, value| {
                 let mut parts = Parts::new(key);
                 let revision = parts.u32().and_then(|_| parts.u64()).map(Revision);
+                let revision = revision.filter(|_| parts.is_empty());
                 let place = || format!("revisions row {}", show(key));
                 let (Some(revision), Ok(record)) = (revision, codec::decode_revision(value, &place)) else {
                     result.find(place(), "cannot be read");
@@ -357,10 +337,9 @@ impl Run<'_> {
                     result.find(place(), format!("is revision {revision}, {expected} should follow"));
                 }
                 expected = revision.next();
-                if last.is_some_and(|last| record.time < last) {
+                if last.is_some_and(|(time, _)| record.time < time) {
                     result.find(place(), "was committed before the one before it");
                 }
-                last = Some(record.time);
                 let prefix = [store.to_be_bytes().as_slice(), &revision.0.to_be_bytes()].concat();
                 let mut changes = 0;
                 view.walk(Family::Changes, &prefix, &mut |_, _| {
@@ -371,18 +350,21 @@ impl Run<'_> {
                     let problem = format!("has {changes} changes, its record says {}", record.changes);
                     result.find(place(), problem);
                 }
-                if let Some(schema) = record.schema {
-                    let key = [store.to_be_bytes().as_slice(), &schema.to_bytes()].concat();
-                    if view.get(Family::Schemas, &key)?.is_none() {
-                        result.find(place(), format!("its schema `{schema}` is missing"));
-                    }
+                let before = last.map(|(_, schema)| schema);
+                if let Some(problem) = stores::schema_problem(view, store, revision, record.schema, before)? {
+                    result.find(place(), problem);
                 }
+                last = Some((record.time, record.schema));
                 GO_ON
             })?;
             if expected != digests.head.next() && digests.head > digests.horizon {
                 let problem =
                     format!("the last revision is {}, the head says {}", expected.0 - 1, digests.head);
                 result.find(format!("revisions of store number {store}"), problem);
+            } else if digests.head > Revision::ZERO
+                && let Some((time, schema)) = last
+            {
+                stores::hold_head(result, store, digests, time, schema);
             }
         }
         Ok(())
@@ -409,42 +391,11 @@ impl Run<'_> {
                     self.result.find(format!("changes of store number {store}"), problem);
                 }
             }
+            if (digests.begun_rows, digests.ended_rows) != (digests.begun_log, digests.ended_log) {
+                self.locate_in_log(*store, digests.horizon)?;
+            }
         }
         self.stores = stores;
-        Ok(())
-    }
-
-    /// Names the rows of two families that differ.
-    fn locate(
-        &mut self,
-        store: u32,
-        forward: Family,
-        backward: Family,
-        has_end: bool,
-    ) -> Result<(), StorageError> {
-        let sides = [
-            (forward, Direction::Forward, backward, Direction::Backward),
-            (backward, Direction::Backward, forward, Direction::Forward),
-        ];
-        for (family, direction, other, other_direction) in sides {
-            let Run { view, result, .. } = self;
-            view.walk(family, &store.to_be_bytes(), &mut |key, value| {
-                let Ok(read) = read_row(direction, key, value, has_end) else { return GO_ON };
-                let mut twin = tuple_key(other_direction, store, read.tuple);
-                if let Some(ended) = read.ended {
-                    twin.extend_from_slice(&ended.0.to_be_bytes());
-                }
-                let place = || format!("{} row {}", family.name(), read.tuple);
-                match view.get(other, &twin)? {
-                    None => result.find(place(), format!("is missing in {}", other.name())),
-                    Some(other_value) if other_value != value && direction == Direction::Forward => {
-                        result.find(place(), format!("differs from its row in {}", other.name()));
-                    }
-                    Some(_) => {}
-                }
-                GO_ON
-            })?;
-        }
         Ok(())
     }
 }
