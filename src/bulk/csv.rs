@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use super::source::Collected;
+use super::source::{Collected, NOT_UTF8};
 use crate::tuple::{ConditionContext, TimeError, Tuple, TupleCondition, TupleError, TupleKey};
 
 /// Where each part stands in a line.
@@ -40,16 +40,30 @@ impl Columns {
         if let Some(unknown) = header.iter().find(|name| !known.contains(&name.trim())) {
             return Err(format!("column `{unknown}` is unknown: {HEADER_HELP}"));
         }
+        if let Some(twice) = header.iter().enumerate().find_map(|(at, name)| {
+            header.iter().take(at).any(|before| before.trim() == name.trim()).then_some(name)
+        }) {
+            return Err(format!("column `{twice}` is there twice: leave one out"));
+        }
+        for (ours, theirs) in [("object", "object_type"), ("subject", "user_type"), ("user", "user_type")] {
+            if header.iter().any(|name| name.trim() == ours)
+                && header.iter().any(|name| name.trim() == theirs)
+            {
+                return Err(format!("columns `{ours}` and `{theirs}` say the same: leave one out"));
+            }
+        }
         let at = |name: &str| header.iter().position(|found| found.trim() == name);
         let required =
             |name: &str| at(name).ok_or_else(|| format!("column `{name}` is missing: {HEADER_HELP}"));
         let either = |name: &str, other: &str| at(name).or_else(|| at(other));
         let object = match at("object") {
             Some(object) => vec![object],
+            None if at("object_type").or(at("object_id")).is_none() => vec![required("object")?],
             None => vec![required("object_type")?, required("object_id")?],
         };
         let subject = match either("subject", "user") {
             Some(subject) => vec![subject],
+            None if at("user_type").or(at("user_id")).is_none() => vec![required("subject")?],
             None => vec![required("user_type")?, required("user_id")?],
         };
         Ok(Columns {
@@ -78,6 +92,8 @@ impl Columns {
             let context =
                 optional(self.context).map_or(Ok(ConditionContext::empty()), ConditionContext::from_json);
             tuple.condition = Some(TupleCondition::new(name, context.map_err(show)?).map_err(show)?);
+        } else if let Some(context) = optional(self.context) {
+            return Err(format!("context `{context}` is given without a condition: name the condition too"));
         }
         if let Some(time) = optional(self.expires_at) {
             tuple.expires_at = Some(time.parse().map_err(|error: TimeError| error.to_string())?);
@@ -86,9 +102,26 @@ impl Columns {
     }
 }
 
+/// What is wrong, without the place: that is told already.
+fn problem(error: &csv::Error) -> String {
+    match error.kind() {
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("has {len} columns, the header has {expected_len}: quote a value that holds a comma")
+        }
+        csv::ErrorKind::Utf8 { .. } => NOT_UTF8.to_owned(),
+        _ => error.to_string(),
+    }
+}
+
 pub(super) fn read(input: impl Read, collected: &mut Collected) -> std::io::Result<()> {
     let mut reader = csv::ReaderBuilder::new().flexible(false).from_reader(input);
-    let columns = match reader.headers().map_err(|error| error.to_string()).and_then(Columns::find) {
+    let columns = match reader.headers() {
+        Err(error) if error.is_io_error() => return Err(std::io::Error::other(error)),
+        Err(error) => Err(problem(&error)),
+        Ok(header) if header.is_empty() => Err(format!("the file is empty: {HEADER_HELP}")),
+        Ok(header) => Columns::find(header),
+    };
+    let columns = match columns {
         Ok(columns) => columns,
         Err(problem) => {
             collected.take(1, Err(problem));
@@ -106,7 +139,7 @@ pub(super) fn read(input: impl Read, collected: &mut Collected) -> std::io::Resu
             Err(error) if error.is_io_error() => return Err(std::io::Error::other(error)),
             Err(error) => {
                 let line = error.position().map_or(0, csv::Position::line);
-                collected.take(line, Err(error.to_string()));
+                collected.take(line, Err(problem(&error)));
             }
         }
     }

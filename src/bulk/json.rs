@@ -1,6 +1,7 @@
 //! Tuples as JSON or YAML objects, with the wire's names and ours.
 
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 
 use crate::tuple::{ConditionContext, Tuple, TupleCondition, TupleKey};
 
@@ -30,7 +31,7 @@ struct ConditionJson {
 #[derive(Debug, Deserialize)]
 pub(super) struct SharedTuples {
     #[serde(default)]
-    pub(super) tuples: Vec<TupleJson>,
+    pub(super) tuples: Vec<Spanned<TupleJson>>,
 }
 
 impl TupleJson {

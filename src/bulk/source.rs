@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use serde_saphyr::Spanned;
+
 use super::{BadLine, Located, csv, json, text};
 
 /// A format of tuple files.
@@ -49,6 +51,8 @@ pub enum ReadError {
         total: u64,
     },
 }
+
+pub(super) const NOT_UTF8: &str = "is not UTF-8: save the file as UTF-8";
 
 /// Bad lines that are told one by one; the rest is counted.
 const BAD_LINES_SHOWN: usize = 20;
@@ -161,13 +165,15 @@ fn by_line(mut input: impl BufRead, collected: &mut Collected, parse: ParseLine)
         if input.read_until(b'\n', &mut bytes)? == 0 {
             break;
         }
-        match std::str::from_utf8(&bytes) {
+        // Some editors put a mark before the text.
+        let bytes = if line == 1 { bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes) } else { &bytes };
+        match std::str::from_utf8(bytes) {
             Ok(text) => {
                 if let Some(parsed) = parse(text.trim_end_matches(['\n', '\r'])) {
                     collected.take(line, parsed);
                 }
             }
-            Err(_) => collected.take(line, Err("is not UTF-8: save the file as UTF-8".to_owned())),
+            Err(_) => collected.take(line, Err(NOT_UTF8.to_owned())),
         }
     }
     Ok(())
@@ -176,17 +182,31 @@ fn by_line(mut input: impl BufRead, collected: &mut Collected, parse: ParseLine)
 fn read_list(
     mut input: impl BufRead,
     collected: &mut Collected,
-    parse: impl FnOnce(&str) -> Result<Vec<json::TupleJson>, serde_saphyr::Error>,
+    parse: impl FnOnce(&str) -> Result<Vec<Spanned<json::TupleJson>>, serde_saphyr::Error>,
 ) -> std::io::Result<()> {
-    let mut text = String::new();
-    input.read_to_string(&mut text)?;
-    match parse(&text) {
+    let mut bytes = Vec::new();
+    input.read_to_end(&mut bytes)?;
+    let text = match std::str::from_utf8(&bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let before = &bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count() as u64;
+            collected.take(line, Err(NOT_UTF8.to_owned()));
+            return Ok(());
+        }
+    };
+    match parse(text) {
         Ok(list) => {
-            for (at, entry) in (1..).zip(list) {
-                collected.take(at, entry.into_tuple());
+            for entry in list {
+                collected.take(entry.referenced.line(), entry.value.into_tuple());
             }
         }
-        Err(error) => collected.take(error.location().map_or(1, |at| at.line()), Err(error.to_string())),
+        Err(error) => {
+            // Its text begins with the place, and draws it: the line is told already.
+            let line = error.location().map_or(1, |at| at.line());
+            let problem = error.without_snippet().to_string();
+            collected.take(line, Err(problem));
+        }
     }
     Ok(())
 }

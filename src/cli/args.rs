@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::Args;
 
+use super::output::Misunderstood;
 use crate::engine::{At, Engine, Settings};
-use crate::tuple::{SchemaId, StoreId, TupleKey};
+use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey};
 
 /// Which data directory.
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ impl StoreArgs {
 impl StateArgs {
     pub(super) fn at(&self) -> anyhow::Result<At> {
         match &self.at {
-            Some(text) => Ok(text.parse()?),
+            Some(text) => Ok(text.parse().map_err(Misunderstood::new)?),
             None => Ok(At::Head),
         }
     }
@@ -88,23 +89,25 @@ pub(super) fn find_store(engine: &Engine, wanted: Option<&str>) -> anyhow::Resul
 }
 
 /// A tuple in one argument or in three.
-pub(super) fn parse_tuple(words: &[String]) -> anyhow::Result<TupleKey> {
+pub(super) fn parse_tuple(words: &[String]) -> Result<TupleKey, Misunderstood> {
+    let help = "give a tuple as `OBJECT#RELATION@SUBJECT`, or as three arguments OBJECT RELATION SUBJECT";
     match words {
-        [text] => Ok(text.parse()?),
-        [object, relation, subject] => Ok(TupleKey::from_parts(object, relation, subject)?),
-        _ => {
-            bail!("give a tuple as `OBJECT#RELATION@SUBJECT`, or as three arguments OBJECT RELATION SUBJECT")
+        [text] => text.parse().map_err(Misunderstood::new),
+        [object, relation, subject] => {
+            TupleKey::from_parts(object, relation, subject).map_err(Misunderstood::new)
         }
+        _ => Err(Misunderstood::new(help)),
     }
 }
 
 /// An object and a relation in one argument or in two.
-pub(super) fn parse_object_relation(words: &[String]) -> anyhow::Result<(&str, &str)> {
-    match words {
-        [text] => {
-            text.split_once('#').with_context(|| format!("`{text}` has no `#`: write `OBJECT#RELATION`"))
-        }
-        [object, relation] => Ok((object, relation)),
-        _ => bail!("give `OBJECT#RELATION`, or two arguments OBJECT RELATION"),
-    }
+pub(super) fn parse_object_relation(words: &[String]) -> Result<(ObjectRef<'_>, &str), Misunderstood> {
+    let (object, relation) = match words {
+        [text] => text.split_once('#').ok_or_else(|| {
+            Misunderstood::new(format_args!("`{text}` has no `#`: write `OBJECT#RELATION`"))
+        })?,
+        [object, relation] => (object.as_str(), relation.as_str()),
+        _ => return Err(Misunderstood::new("give `OBJECT#RELATION`, or two arguments OBJECT RELATION")),
+    };
+    Ok((ObjectRef::parse(object).map_err(Misunderstood::new)?, relation))
 }

@@ -62,7 +62,7 @@ pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
                 })
             },
         );
-        if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if result.is_err() || out.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result.map(|()| Exit::Yes)
 }

@@ -8,7 +8,6 @@ use super::exit::Exit;
 use super::output::Output;
 use crate::engine::ExpandRequest;
 use crate::eval::{ExpandNode, Expansion, Follow, UsersetNode};
-use crate::tuple::ObjectRef;
 
 /// Show who stands behind a relation of an object.
 #[derive(Debug, Args)]
@@ -34,7 +33,6 @@ pub(super) struct ExpandArgs {
 
 pub(super) fn run(args: ExpandArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let (object, relation) = parse_object_relation(&args.userset)?;
-    let object = ObjectRef::parse(object)?;
     let at = args.state.at()?;
     let (engine, store) = args.store.open()?;
     let follow = args.depth.map_or(Follow::OneLevel, Follow::Hops);

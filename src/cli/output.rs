@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::io::{BufWriter, ErrorKind, StdoutLock, Write as _};
 
+use anyhow::Context as _;
 use clap::ValueEnum;
 use serde_json::Value;
 
@@ -20,11 +21,12 @@ pub(super) enum Format {
 pub(super) struct Output {
     format: Format,
     out: BufWriter<StdoutLock<'static>>,
+    is_closed: bool,
 }
 
 impl Output {
     pub(super) fn new(format: Format) -> Output {
-        Output { format, out: BufWriter::new(std::io::stdout().lock()) }
+        Output { format, out: BufWriter::new(std::io::stdout().lock()), is_closed: false }
     }
 
     /// Prints a result in the form asked for; only that form is made.
@@ -41,15 +43,44 @@ impl Output {
 
     /// Prints a line as it is.
     pub(super) fn line(&mut self, line: impl Display) -> anyhow::Result<()> {
-        Ok(writeln!(self.out, "{line}")?)
+        let written = writeln!(self.out, "{line}");
+        self.unless_closed(written)
     }
 
     pub(super) fn flush(&mut self) -> anyhow::Result<()> {
-        Ok(self.out.flush()?)
+        let flushed = self.out.flush();
+        self.unless_closed(flushed)
+    }
+
+    /// Whether nobody reads any longer: long lists may end here.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Whoever closed the pipe had enough. That is no failure, and it changes no exit code: a no stays a no.
+    fn unless_closed(&mut self, result: std::io::Result<()>) -> anyhow::Result<()> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.is_closed = true;
+                Ok(())
+            }
+            result => result.context("cannot print the answer (what was asked for has been done)"),
+        }
     }
 
     pub(super) fn is_json(&self) -> bool {
         self.format == Format::Json
+    }
+}
+
+/// An argument that cannot be read, found after clap has taken it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Misunderstood(String);
+
+impl Misunderstood {
+    pub(super) fn new(problem: impl Display) -> Misunderstood {
+        Misunderstood(problem.to_string())
     }
 }
 
@@ -59,13 +90,8 @@ pub(super) fn tell(message: impl Display) {
     let _ = writeln!(std::io::stderr(), "{message}");
 }
 
-/// Prints why the command failed; whoever closed the pipe had enough.
+/// Prints why the command failed.
 pub(super) fn fail(error: &anyhow::Error) -> Exit {
-    if let Some(io) = error.downcast_ref::<std::io::Error>()
-        && io.kind() == ErrorKind::BrokenPipe
-    {
-        return Exit::Yes;
-    }
     tell(format_args!("error: {error:#}"));
-    Exit::Failed
+    if error.is::<Misunderstood>() { Exit::Usage } else { Exit::Failed }
 }

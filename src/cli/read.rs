@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::args::StoreArgs;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Misunderstood, Output};
 use crate::engine::{At, ReadRequest};
 use crate::storage::TupleFilter;
 use crate::tuple::Tuple;
@@ -40,7 +40,7 @@ pub(super) struct ReadArgs {
 }
 
 pub(super) fn run(args: ReadArgs, out: &mut Output) -> anyhow::Result<Exit> {
-    let at = args.at.as_deref().map_or(Ok(At::Head), str::parse)?;
+    let at = args.at.as_deref().map_or(Ok(At::Head), str::parse).map_err(Misunderstood::new)?;
     let (engine, store) = args.store.open()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut result = Ok(());
@@ -51,7 +51,7 @@ pub(super) fn run(args: ReadArgs, out: &mut Output) -> anyhow::Result<Exit> {
         left -= 1;
         let tuple = &read.tuple;
         result = out.print(|| tuple.to_string(), || tuple_json(tuple));
-        if result.is_err() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if result.is_err() || out.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result.map(|()| Exit::Yes)
 }

@@ -1,6 +1,6 @@
 //! `stonetown write`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -11,7 +11,7 @@ use super::args::StoreArgs;
 use super::exit::Exit;
 use super::output::Output;
 use crate::bulk::{self, Format};
-use crate::engine::{OnDuplicate, OnMissing, Precondition, WriteRequest};
+use crate::engine::{EngineError, OnDuplicate, OnMissing, Precondition, WriteRefusal, WriteRequest};
 use crate::tuple::{SchemaId, Tuple, TupleKey};
 
 /// Write and delete tuples, all in one revision or none.
@@ -114,6 +114,7 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
         schema: args.schema,
     });
     bar.finish_and_clear();
+    let answer = answer.map_err(|error| with_lines(error, args.file.as_deref(), args.input_format));
     let answer = answer.context("nothing was written")?;
     let token = engine.seal(&answer.token);
     let (changed, revision) = (answer.changed, answer.token.revision);
@@ -124,8 +125,32 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
     Ok(Exit::Yes)
 }
 
+/// A refusal with the lines of the file on which its tuple stands. Only a refused write reads the file again.
+fn with_lines(error: EngineError, file: Option<&Path>, format: Option<Format>) -> anyhow::Error {
+    use WriteRefusal::{Exists, ExistsOtherwise, Rejected, Repeated};
+    let file = file.filter(|file| file.to_str() != Some("-"));
+    let (
+        Some(file),
+        EngineError::Refused(
+            Rejected { tuple, .. } | Exists(tuple) | ExistsOtherwise(tuple) | Repeated(tuple),
+        ),
+    ) = (file, &error)
+    else {
+        return error.into();
+    };
+    let read = bulk::read_tuples(file, format, &mut |_| {}).unwrap_or_default();
+    let is_named = |found: &Tuple| found.to_string() == *tuple || found.key.to_string() == *tuple;
+    let lines =
+        read.iter().filter(|located| is_named(&located.tuple)).map(|located| located.line.to_string());
+    let lines = lines.collect::<Vec<_>>().join(", ");
+    if lines.is_empty() {
+        return error.into();
+    }
+    anyhow::Error::from(error).context(format!("{}: line {lines}", file.display()))
+}
+
 /// A bar over the bytes of a file; none is drawn where standard error is no terminal.
-fn progress(path: &std::path::Path) -> ProgressBar {
+fn progress(path: &Path) -> ProgressBar {
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if length == 0 {
         return ProgressBar::new_spinner();

@@ -8,15 +8,22 @@ use crate::tuple::{Subject, Tuple};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
     /// The schema has no such type.
-    #[error("type `{0}` is not in the schema")]
-    UnknownType(String),
+    #[error("type `{name}` is not in the schema{help}")]
+    UnknownType {
+        /// The type it does not have.
+        name: String,
+        /// What would be right.
+        help: String,
+    },
     /// The type has no such relation.
-    #[error("relation `{relation}` is not defined on type `{object_type}`")]
+    #[error("relation `{relation}` is not defined on type `{object_type}`{help}")]
     UnknownRelation {
         /// The type.
         object_type: String,
         /// The relation it does not have.
         relation: String,
+        /// What would be right.
+        help: String,
     },
     /// Nobody can be written on the relation: it is computed from others.
     #[error("relation `{0}` is computed, nobody can be written on it directly")]
@@ -66,12 +73,17 @@ impl Rejection {
 /// Why it does not.
 pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
     let key = &tuple.key;
-    let find_type =
-        |name: &str| schema.type_named(name).ok_or_else(|| Rejection::UnknownType(name.to_owned()));
+    let find_type = |name: &str| {
+        schema.type_named(name).ok_or_else(|| Rejection::UnknownType {
+            name: name.to_owned(),
+            help: schema.instead_of_type(name),
+        })
+    };
     let find_relation = |object_type, name: &str| {
         schema.relation_named(object_type, name).ok_or_else(|| Rejection::UnknownRelation {
             object_type: schema.type_at(object_type).name.to_string(),
             relation: name.to_owned(),
+            help: schema.instead_of_relation(object_type, name),
         })
     };
     let object_type = find_type(key.object.object_type())?;

@@ -20,7 +20,7 @@ pub enum EngineError {
     #[error("the schema has problems:\n{0}")]
     Schema(Box<Problems>),
     /// The store has no schema yet, or had none then.
-    #[error("store `{0}` has no schema: write one with `stonetown schema write`")]
+    #[error("store `{0}` has no schema, or had none then: write one with `stonetown schema write`")]
     NoSchema(StoreId),
     /// The store has no schema of this id.
     #[error("store `{store}` has no schema `{schema}`")]

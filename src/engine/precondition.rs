@@ -56,15 +56,19 @@ impl Precondition {
         past: Option<(&Database, u32, Token)>,
     ) -> Result<Option<String>, StorageError> {
         let found = match self {
-            Precondition::Exists(key) => state.get(key.as_ref())?.is_none().then(|| "it does not".to_owned()),
-            Precondition::Absent(key) => state.get(key.as_ref())?.is_some().then(|| "it exists".to_owned()),
+            Precondition::Exists(key) => {
+                state.get(key.as_ref())?.is_none().then(|| "there is no such tuple".to_owned())
+            }
+            Precondition::Absent(key) => {
+                state.get(key.as_ref())?.is_some().then(|| "the tuple exists".to_owned())
+            }
             Precondition::AtLeast(least, filter) => {
                 let count = count(state, filter, *least)?;
-                (count < *least).then(|| format!("there are {count}"))
+                (count < *least).then(|| format!("{count} match"))
             }
             Precondition::AtMost(most, filter) => {
                 let count = count(state, filter, most.saturating_add(1))?;
-                (count > *most).then(|| "there are more".to_owned())
+                (count > *most).then(|| format!("more than {most} match"))
             }
             Precondition::Unchanged(filter, _) => {
                 let Some((database, store, token)) = past else { return Ok(None) };
@@ -138,12 +142,17 @@ impl FromStr for Precondition {
 
 impl fmt::Display for Precondition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The filter that matches everything has an empty text, which would end the sentence too early.
+        let show = |filter: &TupleFilter| match filter.to_string() {
+            text if text.is_empty() => "@*".to_owned(),
+            text => text,
+        };
         match self {
             Precondition::Exists(key) => write!(f, "exists {key}"),
             Precondition::Absent(key) => write!(f, "absent {key}"),
-            Precondition::AtLeast(number, filter) => write!(f, "at-least {number} {filter}"),
-            Precondition::AtMost(number, filter) => write!(f, "at-most {number} {filter}"),
-            Precondition::Unchanged(filter, token) => write!(f, "unchanged {filter} since {token}"),
+            Precondition::AtLeast(number, filter) => write!(f, "at-least {number} {}", show(filter)),
+            Precondition::AtMost(number, filter) => write!(f, "at-most {number} {}", show(filter)),
+            Precondition::Unchanged(filter, token) => write!(f, "unchanged {} since {token}", show(filter)),
         }
     }
 }

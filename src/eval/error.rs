@@ -8,15 +8,22 @@ use crate::storage::StorageError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EvalError {
     /// The schema has no such type.
-    #[error("type `{0}` is not in the schema")]
-    UnknownType(String),
+    #[error("type `{name}` is not in the schema{help}")]
+    UnknownType {
+        /// The type it does not have.
+        name: String,
+        /// What would be right.
+        help: String,
+    },
     /// The type has no such relation.
-    #[error("relation `{relation}` is not defined on type `{object_type}`")]
+    #[error("relation `{relation}` is not defined on type `{object_type}`{help}")]
     UnknownRelation {
         /// The type.
         object_type: String,
         /// The relation it does not have.
         relation: String,
+        /// What would be right.
+        help: String,
     },
     /// The answer hangs on something too many hops away.
     #[error(

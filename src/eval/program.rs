@@ -231,7 +231,9 @@ impl<'q> Question<'q> {
 }
 
 pub(super) fn find_type(schema: &Schema, name: &str) -> Result<TypeIndex, EvalError> {
-    schema.type_named(name).ok_or_else(|| EvalError::UnknownType(name.to_owned()))
+    schema
+        .type_named(name)
+        .ok_or_else(|| EvalError::UnknownType { name: name.to_owned(), help: schema.instead_of_type(name) })
 }
 
 pub(super) fn find_relation(
@@ -242,5 +244,6 @@ pub(super) fn find_relation(
     schema.relation_named(object_type, name).ok_or_else(|| EvalError::UnknownRelation {
         object_type: schema.type_at(object_type).name.to_string(),
         relation: name.to_owned(),
+        help: schema.instead_of_relation(object_type, name),
     })
 }

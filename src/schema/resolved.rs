@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use super::suggest::instead;
+
 /// A type, numbered from 0 in the order of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TypeIndex(pub u32);
@@ -167,6 +169,17 @@ impl Schema {
     pub fn relation_text(&self, index: RelationIndex) -> String {
         let relation = self.relation_at(index);
         format!("{}#{}", self.type_at(relation.object_type).name, relation.name)
+    }
+
+    /// How a message about an unknown type ends: `; did you mean …?`, or which types there are.
+    pub fn instead_of_type(&self, name: &str) -> String {
+        instead(name, self.types.iter().map(|known| &*known.name))
+    }
+
+    /// How a message about an unknown relation of a type ends.
+    pub fn instead_of_relation(&self, object_type: TypeIndex, name: &str) -> String {
+        let known = self.relations.iter().filter(|relation| relation.object_type == object_type);
+        instead(name, known.map(|relation| &*relation.name))
     }
 
     /// The graph of relations, computed once per schema.

@@ -25,6 +25,20 @@ pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = 
     closest(name, candidates).map(|candidate| format!("did you mean `{candidate}`?"))
 }
 
+/// How a message about an unknown name ends: the name that was meant, else the names there are.
+pub(super) fn instead<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
+    const SHOWN_MAX: usize = 8;
+    if let Some(meant) = did_you_mean(name, candidates.clone()) {
+        return format!("; {meant}");
+    }
+    let shown: Vec<String> = candidates.clone().take(SHOWN_MAX).map(|name| format!("`{name}`")).collect();
+    match (shown.len(), candidates.count()) {
+        (0, _) => "; there are none".to_owned(),
+        (shown_count, count) if shown_count < count => format!("; there are {}, …", shown.join(", ")),
+        _ => format!("; there are {}", shown.join(", ")),
+    }
+}
+
 /// The number of letters to insert, drop, change or swap with the next, when it is no more than `max`.
 fn distance_within(a: &[char], b: &str, max: usize) -> Option<usize> {
     if b.len() > (a.len() + max) * 4 {

@@ -126,8 +126,6 @@ impl fmt::Display for TupleFilter {
             write!(f, "#{relation}")?;
         }
         match &self.subject {
-            // Something has to stand for the filter that matches everything.
-            None if *self == TupleFilter::default() => f.write_str("@*"),
             None => Ok(()),
             Some(SubjectFilter::Type(name)) => write!(f, "@{name}:"),
             Some(SubjectFilter::Subject(subject)) => write!(f, "@{subject}"),

@@ -140,7 +140,9 @@ impl FromStr for Tuple {
     fn from_str(text: &str) -> Result<Tuple, TupleError> {
         let help = "after the tuple comes nothing, ` with CONDITION {CONTEXT}` or ` until TIME`";
         let (key, mut rest) = text.split_once(' ').unwrap_or((text, ""));
-        let mut tuple = Tuple::plain(key.parse().map_err(|error: TupleError| error.within(text))?);
+        // When the part before the space is no tuple, the space stands inside the tuple: the whole says it best.
+        let key = key.parse().or_else(|_| text.parse::<TupleKey>()).map_err(|error| error.within(text))?;
+        let mut tuple = Tuple::plain(key);
         if let Some(condition) = rest.strip_prefix("with ") {
             // The context may hold any text, the word `until` too: the JSON reader finds its end.
             let (name, after) = condition.split_once(' ').unwrap_or((condition, ""));

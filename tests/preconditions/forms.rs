@@ -194,7 +194,6 @@ fn texts_are_read_as_they_are_printed() {
 }
 
 #[test]
-#[ignore = "until the fix: the filter `@*` is printed as nothing"]
 fn the_filter_that_matches_all_is_read_as_it_is_printed() {
     assert_eq!("at-most 0 @*".parse::<Precondition>().unwrap().to_string(), "at-most 0 @*");
 }

@@ -109,10 +109,12 @@ fn a_write_is_neither_empty_nor_too_large() {
 
 #[test]
 fn the_schema_refuses_each_tuple_it_does_not_allow() {
-    let unknown_type = |name: &str| Rejection::UnknownType(name.to_owned());
-    let unknown = |object_type: &str, relation: &str| Rejection::UnknownRelation {
+    let unknown_type =
+        |name: &str, help: &str| Rejection::UnknownType { name: name.to_owned(), help: help.to_owned() };
+    let unknown = |object_type: &str, relation: &str, help: &str| Rejection::UnknownRelation {
         object_type: object_type.to_owned(),
         relation: relation.to_owned(),
+        help: help.to_owned(),
     };
     let not_allowed = |subject: &str, relation: &str, allowed: &str| Rejection::NotAllowed {
         subject: subject.to_owned(),
@@ -124,14 +126,15 @@ fn the_schema_refuses_each_tuple_it_does_not_allow() {
         subject: subject.to_owned(),
         relation: relation.to_owned(),
     };
+    let types = "; there are `user`, `group`, `doc`";
     let viewers = "`user`, `user:*`, `group#member`";
     let world = world();
     for (tuple, reason) in [
-        ("video:1#owner@user:anne", unknown_type("video")),
-        ("doc:1#owner@robot:r", unknown_type("robot")),
-        ("doc:1#viewer@team:t#member", unknown_type("team")),
-        ("doc:1#editor@user:anne", unknown("doc", "editor")),
-        ("doc:1#viewer@group:g#boss", unknown("group", "boss")),
+        ("video:1#owner@user:anne", unknown_type("video", types)),
+        ("doc:1#owner@robot:r", unknown_type("robot", types)),
+        ("doc:1#viewer@team:t#member", unknown_type("team", types)),
+        ("doc:1#editor@user:anne", unknown("doc", "editor", "; there are `owner`, `viewer`, `can_view`")),
+        ("doc:1#viewer@group:g#boss", unknown("group", "boss", "; there are `member`")),
         ("doc:1#can_view@user:anne", Rejection::NotAssignable("doc#can_view".to_owned())),
         ("doc:1#owner@group:g", not_allowed("group", "doc#owner", "`user`")),
         ("doc:1#owner@user:*", not_allowed("user:*", "doc#owner", "`user`")),

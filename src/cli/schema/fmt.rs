@@ -1,6 +1,6 @@
 //! `stonetown schema fmt`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{read_text, render};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, tell};
+use crate::cli::output::{Output, fail, tell};
 use crate::schema::Tree;
 
 /// Lay schema files out in the standard form; comments stay where they are.
@@ -31,37 +31,47 @@ pub(in crate::cli) struct FmtArgs {
 pub(super) fn run(args: &FmtArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let mut exit = Exit::Yes;
     for file in &args.files {
-        let name = file.display().to_string();
-        let text = read_text(file)?;
-        let tree = match Tree::parse(&name, &text) {
-            Ok(tree) => tree,
-            Err(problems) => {
-                tell(render(&problems));
-                exit = Exit::No;
-                continue;
-            }
-        };
-        let printed = tree.print()?;
-        let is_changed = printed != text;
-        if file.to_str() == Some("-") {
-            out.line(printed.trim_end_matches('\n'))?;
-        } else if args.check {
-            if is_changed {
-                exit = Exit::No;
-                out.print(|| format!("{name}: would change"), || json!({ "file": name, "changed": true }))?;
-            }
-        } else if is_changed {
-            replace(file, &printed)?;
-            out.print(|| format!("{name}: formatted"), || json!({ "file": name, "changed": true }))?;
-        }
+        exit = exit.max(format(file, args.check, out).unwrap_or_else(|error| fail(&error)));
     }
     Ok(exit)
 }
 
-/// Writes beside the file and renames, so that a stop in between leaves one of the two whole.
-fn replace(file: &std::path::Path, text: &str) -> anyhow::Result<()> {
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".new");
-    let result = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, file));
-    result.with_context(|| format!("cannot write `{}`", file.display()))
+fn format(file: &Path, check: bool, out: &mut Output) -> anyhow::Result<Exit> {
+    let name = file.display().to_string();
+    let text = read_text(file)?;
+    let tree = match Tree::parse(&name, &text) {
+        Ok(tree) => tree,
+        Err(problems) => {
+            tell(render(&problems));
+            return Ok(Exit::No);
+        }
+    };
+    let printed = tree.print()?;
+    let is_changed = printed != text;
+    if check {
+        if is_changed {
+            out.print(|| format!("{name}: would change"), || json!({ "file": name, "changed": true }))?;
+            return Ok(Exit::No);
+        }
+    } else if file.to_str() == Some("-") {
+        out.line(printed.trim_end_matches('\n'))?;
+    } else if is_changed {
+        replace(file, &printed)?;
+        out.print(|| format!("{name}: formatted"), || json!({ "file": name, "changed": true }))?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// Writes beside the file and renames, so that a stop in between leaves one of the two whole. Links stay links, and
+/// whoever may read the file still may.
+fn replace(file: &Path, text: &str) -> anyhow::Result<()> {
+    let rewrite = || {
+        let file = std::fs::canonicalize(file)?;
+        let mut beside = file.as_os_str().to_owned();
+        beside.push(".new");
+        std::fs::write(&beside, text)?;
+        std::fs::set_permissions(&beside, std::fs::metadata(&file)?.permissions())?;
+        std::fs::rename(&beside, &file)
+    };
+    rewrite().with_context(|| format!("cannot write `{}`", file.display()))
 }

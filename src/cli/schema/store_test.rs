@@ -150,13 +150,14 @@ impl StoreTest {
         for (at, test) in (1..).zip(self.tests) {
             let name = if test.name.is_empty() { format!("test {at}") } else { test.name.clone() };
             let files = test.tuple_file.iter().chain(&test.tuple_files);
+            let place = || format!("`{}`: in `{name}`", path.display());
             let own = tuples(path, test.tuples, files, &program).with_context(|| format!("in `{name}`"))?;
             let world = World::new(&program, common.iter().cloned().chain(own));
             outcome.tests += 1;
-            let mut run = Run { world, test: name, outcome: &mut outcome };
-            test.check.into_iter().try_for_each(|check| run.check(check))?;
-            test.list_objects.into_iter().try_for_each(|list| run.list_objects(&list))?;
-            test.list_users.into_iter().try_for_each(|list| run.list_users(&list))?;
+            let mut run = Run { world, test: name.clone(), outcome: &mut outcome };
+            test.check.into_iter().try_for_each(|check| run.check(check)).with_context(place)?;
+            test.list_objects.into_iter().try_for_each(|list| run.list_objects(&list)).with_context(place)?;
+            test.list_users.into_iter().try_for_each(|list| run.list_users(&list)).with_context(place)?;
         }
         Ok(Ok(outcome))
     }
@@ -294,11 +295,11 @@ struct Run<'r, 'p> {
 
 impl Run<'_, '_> {
     fn check(&mut self, test: CheckTest) -> anyhow::Result<()> {
-        no_context(&self.test, test.context.as_ref())?;
+        no_context(test.context.as_ref())?;
         let subjects: Vec<String> = test.user.into_iter().chain(test.users).collect();
         let objects: Vec<String> = test.object.into_iter().chain(test.objects).collect();
         if subjects.is_empty() || objects.is_empty() {
-            bail!("in `{}`: a check needs `user` and `object`", self.test);
+            bail!("a check needs `user` and `object`");
         }
         for subject in &subjects {
             for object in &objects {
@@ -315,7 +316,7 @@ impl Run<'_, '_> {
     }
 
     fn list_objects(&mut self, test: &ListObjectsTest) -> anyhow::Result<()> {
-        no_context(&self.test, test.context.as_ref())?;
+        no_context(test.context.as_ref())?;
         let subject: Subject = test.user.parse()?;
         for (relation, expected) in &test.assertions {
             let answer = self.world.list_objects(&test.object_type, relation, &subject);
@@ -326,7 +327,7 @@ impl Run<'_, '_> {
     }
 
     fn list_users(&mut self, test: &ListUsersTest) -> anyhow::Result<()> {
-        no_context(&self.test, test.context.as_ref())?;
+        no_context(test.context.as_ref())?;
         let object: Object = test.object.parse()?;
         for (relation, expected) in &test.assertions {
             let mut answer = Ok(BTreeSet::new());
@@ -362,10 +363,10 @@ impl Run<'_, '_> {
 }
 
 /// Conditions are not evaluated yet, so a test that needs them must not pass by accident.
-fn no_context(test: &str, context: Option<&serde_json::Value>) -> anyhow::Result<()> {
+fn no_context(context: Option<&serde_json::Value>) -> anyhow::Result<()> {
     match context.and_then(|context| context.as_object()) {
         Some(context) if !context.is_empty() => {
-            bail!("in `{test}`: `context` is for conditions, which this version does not evaluate")
+            bail!("`context` is for conditions, which this version does not evaluate")
         }
         _ => Ok(()),
     }

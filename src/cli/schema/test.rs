@@ -8,7 +8,7 @@ use serde_json::json;
 use super::render;
 use super::store_test::StoreTest;
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, tell};
+use crate::cli::output::{Output, fail, tell};
 
 /// Run `.fga.yaml` store tests, the same files that the official `fga model test` runs.
 #[derive(Debug, Args)]
@@ -27,18 +27,24 @@ pub(in crate::cli) struct TestArgs {
 pub(super) fn run(args: &TestArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let mut exit = Exit::Yes;
     for file in &args.files {
-        let test = StoreTest::read(file)?;
-        let name = test.name.clone().unwrap_or_else(|| file.display().to_string());
-        let outcome = match test.run(file)? {
-            Ok(outcome) => outcome,
-            Err(problems) => {
+        let run = StoreTest::read(file).and_then(|test| {
+            let name = test.name.clone().unwrap_or_else(|| file.display().to_string());
+            Ok((name, test.run(file)?))
+        });
+        let (name, outcome) = match run {
+            Ok((name, Ok(outcome))) => (name, outcome),
+            Ok((_, Err(problems))) => {
                 tell(render(&problems));
-                exit = Exit::No;
+                exit = exit.max(Exit::No);
+                continue;
+            }
+            Err(error) => {
+                exit = exit.max(fail(&error));
                 continue;
             }
         };
         if !outcome.failures.is_empty() {
-            exit = Exit::No;
+            exit = exit.max(Exit::No);
         }
         out.print(
             || {

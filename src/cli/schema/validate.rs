@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{read_schema_file, render};
 use crate::cli::exit::Exit;
-use crate::cli::output::{Output, tell};
+use crate::cli::output::{Output, fail, tell};
 
 /// Report every problem of schema files, all of them in one run.
 #[derive(Debug, Args)]
@@ -27,12 +27,16 @@ pub(super) fn run(args: &ValidateArgs, out: &mut Output) -> anyhow::Result<Exit>
     let mut exit = Exit::Yes;
     for file in &args.files {
         let name = file.display().to_string();
-        let (problems, is_valid) = match read_schema_file(file)? {
-            Ok((tree, _)) => (tree.check(), true),
-            Err(problems) => (problems, false),
+        let (problems, is_valid) = match read_schema_file(file) {
+            Ok(Ok((tree, _))) => (tree.check(), true),
+            Ok(Err(problems)) => (problems, false),
+            Err(error) => {
+                exit = exit.max(fail(&error));
+                continue;
+            }
         };
         if !is_valid {
-            exit = Exit::No;
+            exit = exit.max(Exit::No);
         }
         if !out.is_json() && !problems.is_empty() {
             tell(render(&problems));
