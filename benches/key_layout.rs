@@ -37,7 +37,7 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use clap::{Parser, ValueEnum};
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamilyDescriptor,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor,
     CompactOptions, DB, DBCompressionType, DataBlockIndexType, IngestExternalFileOptions, IteratorMode,
     Options, ReadOptions, SstFileWriter,
 };
@@ -688,7 +688,7 @@ impl<'a> Database<'a> {
         })
     }
 
-    fn family(&self, family: Family) -> anyhow::Result<&rocksdb::ColumnFamily> {
+    fn family(&self, family: Family) -> anyhow::Result<&ColumnFamily> {
         self.db.cf_handle(&family.to_string()).context("a family is missing")
     }
 
@@ -789,9 +789,9 @@ struct Round {
 
 struct Reader<'a> {
     database: &'a Database<'a>,
-    tuples: &'a rocksdb::ColumnFamily,
-    names: &'a rocksdb::ColumnFamily,
-    numbers: &'a rocksdb::ColumnFamily,
+    tuples: &'a ColumnFamily,
+    names: &'a ColumnFamily,
+    numbers: &'a ColumnFamily,
 }
 
 /// The names of one database as of one snapshot.

@@ -1,8 +1,15 @@
 //! Nothing acknowledged is lost: not by a killed process, not by a power loss, not by a disk that refuses to sync.
 //! And no damaged file is ever served from: opening names it instead.
 //!
-//! Every random choice comes from one seed, which each test prints; `STONETOWN_DURABILITY_SEED=N` repeats it as far as
+//! Every random choice comes from one seed, which each test prints; `STONETOWN_SEED=N` repeats it as far as
 //! the threads of the writing processes allow.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints its seed"
+)]
 
 mod durability {
     /// Copying data directories, and looking at their files.
@@ -26,4 +33,6 @@ mod durability {
     mod kill;
     /// Power losses, and syncs that fail.
     mod power;
+    /// Directories that are not to be opened, though nothing in them is damaged.
+    mod refusals;
 }

@@ -53,7 +53,8 @@ fn files() -> Vec<(String, String)> {
     found.sort();
     let read = |path: PathBuf| {
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
+        let code =
+            text.lines().map(|line| line.split("//").next().unwrap_or("")).collect::<Vec<_>>().join("\n");
         (path.strip_prefix(&src).unwrap().to_str().unwrap().to_owned(), code)
     };
     found.into_iter().map(read).collect()
@@ -97,7 +98,8 @@ fn libraries_stay_where_they_belong() {
     let mut wrong = Vec::new();
     for (path, code) in files() {
         for (library, places) in LIBRARIES {
-            let is_used = code.contains(&format!("{library}::")) && !names_after(&code, &format!("{library}::")).is_empty();
+            let is_used = code.contains(&format!("{library}::"))
+                && !names_after(&code, &format!("{library}::")).is_empty();
             if is_used && !places.iter().any(|place| path.starts_with(place)) {
                 wrong.push(format!("src/{path} uses `{library}`"));
             }
@@ -111,7 +113,9 @@ fn evaluation_knows_only_the_read_trait() {
     for (path, code) in files().into_iter().filter(|(path, _)| path.starts_with("eval/")) {
         for line in code.lines().filter(|line| line.contains("crate::storage::")) {
             let names = line.split("crate::storage::").nth(1).unwrap_or_default();
-            for name in names.split([',', ' ', '{', '}', ';', ')', '(', ']', '`']).filter(|name| !name.is_empty()) {
+            for name in
+                names.split([',', ' ', '{', '}', ';', ')', '(', ']', '`']).filter(|name| !name.is_empty())
+            {
                 assert!(EVAL_MAY_USE.contains(&name), "src/{path} uses `storage::{name}`");
             }
         }

@@ -12,7 +12,7 @@ const TURN: Duration = Duration::from_millis(20);
 
 /// Benchmarks `subject` and its `floor` by criterion, then prints their ratio: the two take turns, so that a machine
 /// that speeds up or slows down does so for both; the median of the pairwise ratios is quoted.
-pub fn against_floor(
+pub(crate) fn against_floor(
     criterion: &mut Criterion,
     name: &str,
     floor_name: &str,
@@ -56,11 +56,11 @@ fn time(calls: u32, call: &mut impl FnMut()) -> f64 {
 }
 
 /// A seeded generator (splitmix64): the same data and questions on every run.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     /// A number below `bound`.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

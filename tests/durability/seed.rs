@@ -1,11 +1,11 @@
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-/// The random choices of one test. The seed is printed, and can be given by `STONETOWN_DURABILITY_SEED`.
+/// The random choices of one test. The seed is printed, and can be given by `STONETOWN_SEED`.
 pub(super) fn choices(test: &str) -> SmallRng {
-    let given = std::env::var("STONETOWN_DURABILITY_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = std::env::var("STONETOWN_SEED").ok().and_then(|seed| seed.parse().ok());
     let seed: u64 = given.unwrap_or_else(rand::random);
-    println!("{test}: STONETOWN_DURABILITY_SEED={seed}");
+    println!("{test}: STONETOWN_SEED={seed}");
     SmallRng::seed_from_u64(seed)
 }
 

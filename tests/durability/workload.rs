@@ -23,6 +23,9 @@ pub(super) struct Write {
 }
 
 impl Write {
+    /// Stands for a schema, which only samples hold.
+    pub(super) const SCHEMA: Write = Write { thread: u8::MAX, number: 0 };
+
     /// Everything it changes, in order.
     pub(super) fn changes(self) -> Vec<Change> {
         let mut changes: Vec<Change> =
@@ -38,7 +41,9 @@ impl Write {
         Box::new(move |state, _schema| {
             let found = last_number(state, self.thread).map_err(|error| error.to_string())?;
             if found != self.number - 1 {
-                return Err(format!("{self:?} finds write {found} of its thread instead of the one before it"));
+                return Err(format!(
+                    "{self:?} finds write {found} of its thread instead of the one before it"
+                ));
             }
             Ok(self.changes())
         })

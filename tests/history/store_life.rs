@@ -187,6 +187,8 @@ fn a_deletion_is_ordered_among_writes() {
         });
         has_begun.recv().unwrap();
         let deleting = scope.spawn(move || writer.delete_store(id));
+        // Nothing tells when the deletion has been put into the queue: give its thread every chance.
+        (0..200).for_each(|_| std::thread::yield_now());
         go.send(()).unwrap();
         assert_eq!(writing.join().unwrap().map(|commit| commit.revision), Ok(Revision(4)));
         assert_eq!(deleting.join().unwrap(), Ok(true));

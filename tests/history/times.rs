@@ -125,6 +125,36 @@ fn a_time_keeps_its_answer_among_writers() {
     assert_eq!(differ, 0, "of {ASKED} answers changed afterwards");
 }
 
+/// Commits are later than every time that was given out before them, were the wall clock to step back by an hour;
+/// and so it stays over a restart.
+#[test]
+fn time_never_goes_back() {
+    let dir = TempDir::new().unwrap();
+    let open = || {
+        let database = Arc::new(Database::open(dir.path(), &options()).unwrap());
+        let writer = Writer::start(Arc::clone(&database)).unwrap();
+        (database, writer)
+    };
+    let write = |writer: &Writer, store: StoreId| {
+        let tuple: Tuple = "voice:7#viewer@user:anne".parse().unwrap();
+        writer.write::<String>(store, Box::new(|_, _| Ok(vec![Change::Write(tuple)]))).unwrap()
+    };
+    let (database, writer) = open();
+    let store = writer.create_store(StoreId::generate(), None).unwrap();
+    let revision_at = |database: &Database, time| database.at_time(store.number, time).unwrap().revision();
+    let ahead = database.now(Timestamp::from_micros(Timestamp::wall_clock().as_micros() + 3_600_000_000));
+    assert_eq!(revision_at(&database, ahead), Revision::ZERO);
+    let first = write(&writer, store.id);
+    assert!(first.time > ahead, "a commit at a time that had been given out");
+    assert_eq!(revision_at(&database, ahead), Revision::ZERO);
+    assert!(database.head(store.number).unwrap().now() >= first.time);
+    drop((database, writer));
+    let (database, writer) = open();
+    assert!(database.now(Timestamp::default()) >= first.time, "now went back over a restart");
+    assert!(write(&writer, store.id).time > first.time);
+    assert_eq!(revision_at(&database, first.time), Revision(1));
+}
+
 /// Revision 0 was there before every commit.
 #[test]
 fn the_empty_store_is_older_than_its_first_commit() {

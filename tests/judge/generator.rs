@@ -27,6 +27,15 @@ pub(crate) struct World {
     pub(crate) depth_max: u32,
 }
 
+impl World {
+    /// The same tuples under another schema; none when it breaks a rule.
+    pub(crate) fn under(&self, sketch: Sketch) -> Option<World> {
+        let (tree, schema) = sketch.resolve()?;
+        let program = Program::new(schema);
+        Some(World { sketch, tree, program, tuples: self.tuples.clone(), depth_max: self.depth_max })
+    }
+}
+
 /// The world of a seed, and questions about it.
 pub(crate) fn world(seed: u64) -> (World, Vec<TupleKey>) {
     let random = &mut Random::new(seed);
@@ -47,7 +56,8 @@ struct Asker<'w> {
 
 impl Asker<'_> {
     fn question(&self, random: &mut Random) -> TupleKey {
-        let chain = (!self.laid.chains.is_empty() && random.chance(65)).then(|| random.pick(&self.laid.chains));
+        let chain =
+            (!self.laid.chains.is_empty() && random.chance(65)).then(|| random.pick(&self.laid.chains));
         let place = chain.map(|chain| {
             // Its beginning most often: there the way is longest.
             let at = if random.chance(70) { 0 } else { random.below(chain.places.len()) };
@@ -66,7 +76,8 @@ impl Asker<'_> {
         {
             return place;
         }
-        let relations: Vec<RelationIndex> = self.program.schema().relations().map(|(index, _)| index).collect();
+        let relations: Vec<RelationIndex> =
+            self.program.schema().relations().map(|(index, _)| index).collect();
         let relation = *random.pick(&relations);
         let of = self.program.schema().relation_at(relation).object_type;
         let mut object = random.pick(&self.laid.objects[of.0 as usize]).clone();
@@ -82,8 +93,11 @@ impl Asker<'_> {
         let written: Vec<&Object> = self.laid.tuples.iter().map(|tuple| &tuple.key.object).collect();
         let object = (!written.is_empty()).then(|| (*random.pick(&written)).clone())?;
         let relations = &schema.type_at(schema.type_named(object.object_type())?).relations;
-        let computed: Vec<RelationIndex> =
-            relations.iter().copied().filter(|it| schema.relation_at(*it).rewrite != Rewrite::Direct).collect();
+        let computed: Vec<RelationIndex> = relations
+            .iter()
+            .copied()
+            .filter(|it| schema.relation_at(*it).rewrite != Rewrite::Direct)
+            .collect();
         // What is only written, and not computed, is soon answered.
         let from = if computed.is_empty() || random.chance(20) { relations } else { &computed };
         (!from.is_empty()).then(|| (object, *random.pick(from)))
@@ -93,7 +107,8 @@ impl Asker<'_> {
     fn one_of(&self, random: &mut Random, subject: Subject) -> Subject {
         match &subject {
             Subject::Wildcard(name) if random.chance(80) => {
-                let index = self.program.schema().type_named(name).expect("chains end in types of the schema");
+                let index =
+                    self.program.schema().type_named(name).expect("chains end in types of the schema");
                 Subject::Object(random.pick(&self.laid.objects[index.0 as usize]).clone())
             }
             _ => subject,

@@ -244,7 +244,9 @@ impl Formula {
         match self {
             Formula::Known(_) => Vec::new(),
             Formula::Fact(fact, hops) => vec![(*fact, *hops)],
-            Formula::Any(parts) | Formula::All(parts) => parts.iter().flat_map(Formula::dependencies).collect(),
+            Formula::Any(parts) | Formula::All(parts) => {
+                parts.iter().flat_map(Formula::dependencies).collect()
+            }
             Formula::Without(base, taken) => {
                 let mut found = base.dependencies();
                 found.push((*taken, 0));

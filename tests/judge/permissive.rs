@@ -33,7 +33,8 @@ pub(crate) fn permissive(tuples: &[Tuple]) -> Tree {
         let relations = types.entry(key.object.object_type().to_owned()).or_default();
         relations.entry(key.relation.to_string()).or_default().insert(restriction);
     }
-    let types = types.into_iter().map(|(name, relations)| (name, relations.into_iter().map(relation).collect()));
+    let types =
+        types.into_iter().map(|(name, relations)| (name, relations.into_iter().map(relation).collect()));
     let sketch = Sketch { types: types.collect() };
     sketch.resolve().unwrap_or_else(|| panic!("a permissive schema breaks a rule:\n{sketch}")).0
 }

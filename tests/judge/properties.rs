@@ -90,7 +90,9 @@ fn named(rewrite: &Rewrite, found: &mut Vec<RelationIndex>) {
         Rewrite::Nil | Rewrite::Direct => {}
         Rewrite::Computed(other) => found.push(*other),
         Rewrite::Arrow(arrow) => found.extend(arrow.targets.iter().map(|(_, target)| *target)),
-        Rewrite::Union(parts) | Rewrite::Intersection(parts) => parts.iter().for_each(|part| named(part, found)),
+        Rewrite::Union(parts) | Rewrite::Intersection(parts) => {
+            parts.iter().for_each(|part| named(part, found))
+        }
         Rewrite::Exclusion(base, subtract) => {
             named(base, found);
             named(subtract, found);

@@ -56,7 +56,8 @@ impl Outline {
                 }
                 parents
             };
-            let tuplesets = TUPLESETS.into_iter().take(tuplesets).map(|name| (name, parents(random))).collect();
+            let tuplesets =
+                TUPLESETS.into_iter().take(tuplesets).map(|name| (name, parents(random))).collect();
             types.push(TypeOutline { name, tuplesets, relations });
         }
         Outline { types }
@@ -67,7 +68,8 @@ impl Outline {
         for (number, outline) in self.types.iter().enumerate() {
             let mut relations = Vec::new();
             for (name, parents) in &outline.tuplesets {
-                let restrictions = parents.iter().map(|parent| restriction(self.types[*parent].name, ShapeSketch::Object));
+                let restrictions =
+                    parents.iter().map(|parent| restriction(self.types[*parent].name, ShapeSketch::Object));
                 relations.push(RelationSketch {
                     name: (*name).to_owned(),
                     restrictions: distinct(restrictions.collect()),

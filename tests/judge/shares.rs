@@ -40,14 +40,16 @@ impl Shares {
         let is_near = facts.near(depth_max);
         let near: Vec<usize> = (0..is_near.len()).filter(|fact| is_near[*fact]).collect();
         let ways = Ways::of(facts, &is_near);
-        let places: Vec<&(Object, RelationIndex)> = near.iter().filter_map(|fact| facts.places[*fact].as_ref()).collect();
+        let places: Vec<&(Object, RelationIndex)> =
+            near.iter().filter_map(|fact| facts.places[*fact].as_ref()).collect();
         let exclusion = near.iter().any(|fact| has_exclusion(&facts.formulas[*fact]));
         let wildcard = matches!(question.subject, Subject::Object(_))
             && world.tuples.iter().any(|tuple| {
                 let is_of_subject = tuple.key.subject.subject_type() == question.subject.subject_type();
                 is_of_subject
                     && valid(schema, tuple).is_some_and(|(relation, shape)| {
-                        shape == RestrictionShape::Wildcard && places.iter().any(|at| at.0 == tuple.key.object && at.1 == relation)
+                        shape == RestrictionShape::Wildcard
+                            && places.iter().any(|at| at.0 == tuple.key.object && at.1 == relation)
                     })
             });
         self.cases += 1;
@@ -58,18 +60,22 @@ impl Shares {
         // What only a far fact leaves open is an error: a no that is open is open by its own denial.
         self.own_denial += usize::from(verdict == Verdict::No && facts.model(&is_near)[0].is_none());
         self.wildcard += usize::from(wildcard);
-        self.wildcard_decides += usize::from(wildcard && {
-            let is_wildcard = |subject: &Subject| matches!(subject, Subject::Wildcard(_));
-            let others = world.tuples.iter().filter(|tuple| !is_wildcard(&tuple.key.subject)).cloned();
-            judge(schema, &others.collect::<Vec<_>>(), question, depth_max) != verdict
-        });
+        self.wildcard_decides += usize::from(
+            wildcard && {
+                let is_wildcard = |subject: &Subject| matches!(subject, Subject::Wildcard(_));
+                let others = world.tuples.iter().filter(|tuple| !is_wildcard(&tuple.key.subject)).cloned();
+                judge(schema, &others.collect::<Vec<_>>(), question, depth_max) != verdict
+            },
+        );
         self.exclusion += usize::from(exclusion);
-        self.exclusion_decides += usize::from(exclusion && without_exclusions(facts).verdict(depth_max) != verdict);
+        self.exclusion_decides +=
+            usize::from(exclusion && without_exclusions(facts).verdict(depth_max) != verdict);
         self.userset_subject += usize::from(matches!(question.subject, Subject::Userset(..)));
         self.wildcard_subject += usize::from(matches!(question.subject, Subject::Wildcard(_)));
         self.invalid += usize::from(world.tuples.iter().any(|tuple| {
             let is_at = |place: &&(Object, RelationIndex)| {
-                place.0 == tuple.key.object && *schema.relation_at(place.1).name == *tuple.key.relation.as_str()
+                place.0 == tuple.key.object
+                    && *schema.relation_at(place.1).name == *tuple.key.relation.as_str()
             };
             valid(schema, tuple).is_none() && places.iter().any(is_at)
         }));

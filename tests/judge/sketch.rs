@@ -72,14 +72,47 @@ impl Sketch {
         read_json("sketch", &self.to_json()).ok()
     }
 
+    /// The schemas that are one step simpler: a type, a relation, a restriction or an operator less. Most of them break
+    /// a rule.
+    pub(crate) fn simpler(&self) -> Vec<Sketch> {
+        let mut found = Vec::new();
+        for number in 0..self.types.len() {
+            let mut fewer = self.clone();
+            fewer.types.remove(number);
+            found.push(fewer);
+            for at in 0..self.types[number].1.len() {
+                let relation = &self.types[number].1[at];
+                let mut with = |changed: Option<RelationSketch>| {
+                    let mut simpler = self.clone();
+                    simpler.types[number].1.splice(at..=at, changed);
+                    found.push(simpler);
+                };
+                with(None);
+                for gone in 0..relation.restrictions.len() {
+                    let mut fewer = relation.clone();
+                    fewer.restrictions.remove(gone);
+                    with(Some(fewer));
+                }
+                for expression in relation.expression.simpler() {
+                    let is_written = expression.has_direct();
+                    let restrictions = if is_written { relation.restrictions.clone() } else { Vec::new() };
+                    with(Some(RelationSketch { name: relation.name.clone(), restrictions, expression }));
+                }
+            }
+        }
+        found
+    }
+
     /// OpenFGA's JSON form.
-    pub(crate) fn to_json(&self) -> Value {
+    fn to_json(&self) -> Value {
         let types: Vec<Value> = self
             .types
             .iter()
             .map(|(name, relations)| {
-                let rewrites: BTreeMap<_, _> =
-                    relations.iter().map(|relation| (&relation.name, relation.expression.to_json())).collect();
+                let rewrites: BTreeMap<_, _> = relations
+                    .iter()
+                    .map(|relation| (&relation.name, relation.expression.to_json()))
+                    .collect();
                 let metadata: BTreeMap<_, _> = relations
                     .iter()
                     .map(|relation| {
@@ -120,6 +153,28 @@ impl Expression {
                 json!({"difference": {"base": base.to_json(), "subtract": subtract.to_json()}})
             }
         }
+    }
+
+    /// The same with one operator less.
+    fn simpler(&self) -> Vec<Expression> {
+        let parts: Vec<&Expression> = match self {
+            Expression::Direct | Expression::Computed(_) | Expression::Arrow { .. } => return Vec::new(),
+            Expression::Union(parts) | Expression::Intersection(parts) => parts.iter().collect(),
+            Expression::Exclusion(base, subtract) => vec![base, subtract],
+        };
+        let mut found: Vec<Expression> = parts.iter().map(|part| (*part).clone()).collect();
+        for (number, part) in parts.iter().enumerate() {
+            for simpler in part.simpler() {
+                let mut parts: Vec<Expression> = parts.iter().map(|part| (*part).clone()).collect();
+                parts[number] = simpler;
+                found.push(match self {
+                    Expression::Union(_) => Expression::Union(parts),
+                    Expression::Intersection(_) => Expression::Intersection(parts),
+                    _ => Expression::Exclusion(Box::new(parts.remove(0)), Box::new(parts.remove(0))),
+                });
+            }
+        }
+        found
     }
 
     /// Whether tuples may be written on the relation.

@@ -93,8 +93,12 @@ impl Layer<'_> {
 
     /// A chain from some fact, at times bent back to a ring, with somebody at its end.
     fn chain(&mut self, depth_max: u32) -> Option<Chain> {
-        let starts: Vec<RelationIndex> =
-            self.schema.relations().map(|(index, _)| index).filter(|index| !self.links(*index).is_empty()).collect();
+        let starts: Vec<RelationIndex> = self
+            .schema
+            .relations()
+            .map(|(index, _)| index)
+            .filter(|index| !self.links(*index).is_empty())
+            .collect();
         if starts.is_empty() {
             return None;
         }
@@ -136,7 +140,7 @@ impl Layer<'_> {
     }
 
     /// So many usersets on one relation of one object that an evaluator may look for another way in; and somebody who is
-    /// in none, some, or most of them.
+    /// in none, some, or most of them, or in as many others.
     fn crowd(&mut self) -> Option<Chain> {
         let mut starts: Vec<(RelationIndex, Link)> = Vec::new();
         for (relation, _) in self.schema.relations() {
@@ -153,26 +157,41 @@ impl Layer<'_> {
         let (relation, link) = *self.random.pick(&starts);
         let object = self.object(self.schema.relation_at(relation).object_type);
         let next_type = self.schema.relation_at(link.next).object_type;
-        let count = if self.random.chance(15) { self.random.between(257, 280) } else { self.random.between(65, 90) };
+        let mut others: Vec<Object> = Vec::new();
+        if self.random.chance(30) {
+            others.extend((0..self.random.between(130, 200)).map(|_| self.fresh(next_type)));
+        }
+        let count = match self.random.chance(25) {
+            true if others.is_empty() => self.random.between(257, 280),
+            _ => self.random.between(65, 90),
+        };
         let members: Vec<Object> = (0..count).map(|_| self.fresh(next_type)).collect();
         for member in &members {
             self.write_link(&object, link, member);
         }
-        let mut places = vec![(object, relation)];
-        places.extend(members.iter().map(|member| (member.clone(), link.next)));
         let of_some = match self.random.below(4) {
             0 => 0,
             1 => 1,
             2 => self.random.between(2, 10),
-            _ => self.random.between(64, 70).min(count),
+            _ => self.random.between(count / 2, count),
         };
         let mut end = None;
-        for member in members.iter().rev().take(of_some) {
-            match &end {
-                None => end = self.end(member, link.next),
-                Some(subject) => self.strew(&[(member.clone(), link.next)], Some(&Subject::clone(subject))),
+        if let Some((written, restriction)) = self.person(link.next) {
+            let subject = self.subject(&restriction);
+            for member in members.iter().rev().take(of_some).chain(&others) {
+                self.write(member, written, subject.clone());
             }
+            end = Some(subject);
         }
+        if of_some == 0 && others.is_empty() {
+            // Somebody who may not count there.
+            let subject = self.any_subject();
+            let member = self.random.pick(&members).clone();
+            self.write(&member, link.next, subject.clone());
+            end = Some(subject).filter(|subject| !matches!(subject, Subject::Userset(..)));
+        }
+        let mut places = vec![(object, relation)];
+        places.extend(members.into_iter().map(|member| (member, link.next)));
         Some(Chain { places, end })
     }
 
@@ -183,10 +202,17 @@ impl Layer<'_> {
         let mut chosen: HashMap<TypeIndex, Option<RelationIndex>> = HashMap::new();
         for (object, relation) in places {
             let of = self.schema.relation_at(*relation).object_type;
-            let taking: Vec<RelationIndex> =
-                self.schema.type_at(of).relations.iter().copied().filter(|it| self.takes(*it, subject)).collect();
+            let taking: Vec<RelationIndex> = self
+                .schema
+                .type_at(of)
+                .relations
+                .iter()
+                .copied()
+                .filter(|it| self.takes(*it, subject))
+                .collect();
             let random = &mut *self.random;
-            let written = chosen.entry(of).or_insert_with(|| (!taking.is_empty()).then(|| *random.pick(&taking)));
+            let written =
+                chosen.entry(of).or_insert_with(|| (!taking.is_empty()).then(|| *random.pick(&taking)));
             if let Some(written) = *written
                 && self.random.chance(90)
             {
@@ -225,25 +251,31 @@ impl Layer<'_> {
 
     /// Writes somebody on the last fact of a chain.
     fn end(&mut self, object: &Object, relation: RelationIndex) -> Option<Subject> {
-        let mut written: Vec<(RelationIndex, Restriction)> = Vec::new();
-        for member in same_object(self.schema, relation) {
-            let own = &self.schema.relation_at(member).restrictions;
-            let people = own.iter().filter(|it| !matches!(it.shape, RestrictionShape::Userset(_)));
-            written.extend(people.map(|restriction| (member, restriction.clone())));
-        }
-        if written.is_empty() {
-            return None;
-        }
-        let (written, restriction) = self.random.pick(&written).clone();
+        let (written, restriction) = self.person(relation)?;
         let subject = self.subject(&restriction);
         self.write(object, written, subject.clone());
         Some(subject)
     }
 
+    /// A way of writing people, not usersets, so that they come to hold a relation without a hop; at least perhaps.
+    fn person(&mut self, relation: RelationIndex) -> Option<(RelationIndex, Restriction)> {
+        let mut ways = Vec::new();
+        for member in same_object(self.schema, relation) {
+            let own = &self.schema.relation_at(member).restrictions;
+            let people = own.iter().filter(|it| !matches!(it.shape, RestrictionShape::Userset(_)));
+            ways.extend(people.map(|restriction| (member, restriction.clone())));
+        }
+        (!ways.is_empty()).then(|| self.random.pick(&ways).clone())
+    }
+
     /// A tuple that counts.
     fn scatter(&mut self) {
-        let assignable: Vec<RelationIndex> =
-            self.schema.relations().filter(|(_, it)| !it.restrictions.is_empty()).map(|(index, _)| index).collect();
+        let assignable: Vec<RelationIndex> = self
+            .schema
+            .relations()
+            .filter(|(_, it)| !it.restrictions.is_empty())
+            .map(|(index, _)| index)
+            .collect();
         let relation = *self.random.pick(&assignable);
         let object = self.object(self.schema.relation_at(relation).object_type);
         let restriction = self.random.pick(&self.schema.relation_at(relation).restrictions).clone();
@@ -355,7 +387,11 @@ impl Layer<'_> {
             each_rewrite(&of.rewrite, &mut |rewrite| {
                 if let Rewrite::Arrow(arrow) = rewrite {
                     let targets = arrow.targets.iter();
-                    links.extend(targets.map(|(_, next)| Link { written: arrow.tupleset, is_userset: false, next: *next }));
+                    links.extend(targets.map(|(_, next)| Link {
+                        written: arrow.tupleset,
+                        is_userset: false,
+                        next: *next,
+                    }));
                 }
             });
         }

@@ -53,7 +53,10 @@ pub(crate) fn limits(depth_max: u32) -> Limits {
 
 /// The evaluator's answer over a state.
 pub(crate) fn ask(world: &World, state: &dyn TupleReader, question: &TupleKey, depth_max: u32) -> Found {
-    verdict(eval::check(&world.program, state, question.as_ref(), &limits(depth_max)).map(|answer| answer.allowed))
+    verdict(
+        eval::check(&world.program, state, question.as_ref(), &limits(depth_max))
+            .map(|answer| answer.allowed),
+    )
 }
 
 /// A world's tuples, all of them contextual.
@@ -93,7 +96,8 @@ struct Stored<'w> {
 impl Ways {
     /// The answers of every way that there is to all questions.
     pub(crate) fn all_answers(&mut self, world: &World, questions: &[TupleKey]) -> Vec<(Way, Vec<Found>)> {
-        let mut found: Vec<(Way, Vec<Found>)> = Way::UNSTORED.map(|way| (way, self.answers(way, world, questions))).into();
+        let mut found: Vec<(Way, Vec<Found>)> =
+            Way::UNSTORED.map(|way| (way, self.answers(way, world, questions))).into();
         if Way::of(world).contains(&Way::Stored) {
             let (split, stored) = self.stored(world, questions);
             found.extend([(Way::Stored, stored), (Way::Split, split)]);
@@ -128,7 +132,8 @@ impl Ways {
             .cloned()
             .enumerate()
             .partition(|(number, tuple)| number % 2 == 1 && admit(schema, tuple).is_ok());
-        let [later, first] = [later, first].map(|half| half.into_iter().map(|(_, tuple)| tuple).collect::<Vec<_>>());
+        let [later, first] =
+            [later, first].map(|half| half.into_iter().map(|(_, tuple)| tuple).collect::<Vec<_>>());
         let engine = &served.engine;
         let store = Stored::create(engine, world);
         store.write(engine, &first);
@@ -147,7 +152,9 @@ fn what_if(tuples: &[Tuple], questions: &[TupleKey]) -> impl TupleReader {
     noise.sort();
     noise.dedup();
     let before = tuples.iter().step_by(2).cloned();
-    let mut state = Overlay::what_if(contextual(&before.chain(noise.iter().cloned().map(Tuple::plain)).collect::<Vec<_>>()));
+    let mut state = Overlay::what_if(contextual(
+        &before.chain(noise.iter().cloned().map(Tuple::plain)).collect::<Vec<_>>(),
+    ));
     let writes = tuples.iter().skip(1).step_by(2).chain(tuples.iter().step_by(4)).cloned().map(Change::Write);
     let changes: Vec<Change> = noise.into_iter().map(Change::Delete).chain(writes).collect();
     state.apply(Revision(1), &changes);

@@ -66,7 +66,7 @@ proptest! {
             prop_assert_eq!(key.to_string(), &text[..]);
         }
         if let Ok(filter) = text.parse::<TupleFilter>() {
-            prop_assert_eq!(filter.to_string(), &text[..]);
+            prop_assert_eq!(filter.to_string().parse::<TupleFilter>(), Ok(filter));
         }
         if let Ok(tuple) = text.parse::<Tuple>() {
             prop_assert_eq!(tuple.to_string().parse::<Tuple>(), Ok(tuple));

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use rocksdb::WriteBatch;
 
+use super::Database;
 use super::families::{self, Family};
 use super::key::{self, Direction};
-use super::{Database, open};
 use crate::storage::change::{Change, ChangeKind, RevisionKind, RevisionRecord};
 use crate::storage::codec::{self, ChangeValue, Head, SchemaValue, StoreRecord};
 use crate::storage::error::StorageError;
@@ -209,16 +209,15 @@ impl Database {
     /// Drops the rows of a store whose mapping is gone. Interrupted, it is done again on opening.
     pub(in crate::storage) fn drop_rows(&self, number: u32) -> Result<(), StorageError> {
         let start = key::store_prefix(number);
-        let end = key::successor(&start);
+        // Store number u32::MAX is never given out.
+        let end = key::successor(&start)
+            .ok_or_else(|| StorageError::Io(format!("store number {number} is out of range")))?;
+        // One synced batch, as every write: `log` takes a write that is followed by another for durable.
+        let mut batch = WriteBatch::default();
         for family in Family::OF_STORE {
-            let handle = self.family(family)?;
-            match &end {
-                Some(end) => self.db.delete_range_cf(handle, &start, end).map_err(open::from_rocks)?,
-                // Store number u32::MAX is never given out.
-                None => return Err(StorageError::Io(format!("store number {number} is out of range"))),
-            }
+            batch.delete_range_cf(self.family(family)?, &start, &end);
         }
-        let meta = self.family(Family::Meta)?;
-        self.db.delete_cf(meta, families::dropping_key(number)).map_err(open::from_rocks)
+        batch.delete_cf(self.family(Family::Meta)?, families::dropping_key(number));
+        self.commit(batch)
     }
 }

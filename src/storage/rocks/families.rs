@@ -65,11 +65,6 @@ impl Family {
             Family::Meta => "meta",
         }
     }
-
-    /// Whether point look-ups are asked of it, so that a filter over its keys pays.
-    pub(super) fn has_point_lookups(self) -> bool {
-        matches!(self, Family::Tuples | Family::BySubject)
-    }
 }
 
 pub(in crate::storage) const FORMAT_KEY: &[u8] = b"format";

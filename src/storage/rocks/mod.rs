@@ -2,14 +2,17 @@
 
 mod apply;
 mod clock;
+mod directory;
 mod families;
 mod key;
+mod log;
 mod open;
+mod seal;
 mod state;
-mod wal;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -23,6 +26,7 @@ use clock::Clock;
 pub(super) use clock::UnderWay;
 pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
+use open::Closing;
 pub use open::DatabaseOptions;
 pub use state::StateReader;
 
@@ -34,6 +38,8 @@ pub struct Database {
     token_key: TokenKey,
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
+    /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.
+    closing: Closing,
 }
 
 /// What a family takes on disk.
@@ -237,7 +243,10 @@ impl Database {
     pub(super) fn commit(&self, batch: WriteBatch) -> Result<(), StorageError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
-        self.db.write_opt(batch, &options).map_err(open::from_rocks)
+        self.db.write_opt(batch, &options).map_err(|error| {
+            self.closing.is_sound.store(false, Ordering::Release);
+            open::from_rocks(error)
+        })
     }
 
     /// Takes a store that was made or changed by a committed batch into the registry.
@@ -260,6 +269,15 @@ impl Database {
         self.db
             .cf_handle(family.name())
             .ok_or_else(|| StorageError::Io(format!("family `{}` is not open", family.name())))
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let failures = self.db.property_int_value("rocksdb.background-errors");
+        if failures != Ok(Some(0)) {
+            *self.closing.is_sound.get_mut() = false;
+        }
     }
 }
 

@@ -1,13 +1,8 @@
 //! Opening a data directory: what is in it, whose it is, whether it is whole.
-//!
-//! ```text
-//! DIR/stonetown.format   `1`: read before RocksDB touches anything
-//! DIR/rocksdb/           RocksDB's files
-//! ```
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
 use rocksdb::{
@@ -16,16 +11,12 @@ use rocksdb::{
 };
 
 use super::clock::Clock;
+use super::directory::{self, FORMAT, ROCKSDB_DIR};
 use super::families::{self, Family};
-use super::{Database, key, wal};
+use super::{Database, key, log, seal};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
 use crate::tuple::{Incarnation, StoreId, Timestamp, TokenKey};
-
-/// The format this version writes, and the newest it reads.
-const FORMAT: u32 = 1;
-const FORMAT_FILE: &str = "stonetown.format";
-const ROCKSDB_DIR: &str = "rocksdb";
 
 /// How to open a data directory.
 #[derive(Debug, Clone)]
@@ -58,10 +49,13 @@ impl Database {
     /// # Errors
     /// Whatever keeps it from being served: missing, another program's, locked, too new, or damaged, with the file.
     pub fn open(dir: &Path, options: &DatabaseOptions) -> Result<Database, StorageError> {
-        let is_new = prepare_directory(dir, options.create)?;
+        let directory = directory::take(dir, options.create)?;
+        let is_unfinished = directory.is_unfinished;
         let files = dir.join(ROCKSDB_DIR);
-        if !is_new {
-            wal::verify(&files)?;
+        if !is_unfinished {
+            seal::check(dir)?;
+            log::check(&files)?;
+            seal::break_open(dir)?;
         }
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let families = Family::ALL.map(|family| {
@@ -70,7 +64,7 @@ impl Database {
                 family_options(family, &cache, options.write_buffer_bytes),
             )
         });
-        let db = DB::open_cf_descriptors(&database_options(options), &files, families)
+        let db = DB::open_cf_descriptors(&database_options(options, is_unfinished), &files, families)
             .map_err(|error| open_error(dir, error))?;
         let mut database = Database {
             db,
@@ -79,16 +73,21 @@ impl Database {
             token_key: TokenKey::from_bytes([0; 32]),
             stores: DashMap::new(),
             clock: Clock::default(),
+            closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: directory.lock },
         };
         database.verify_tables(options.verify_bytes_max)?;
-        database.read_meta(dir)?;
+        database.read_meta(dir, is_unfinished)?;
         database.read_stores()?;
         database.finish_drops()?;
+        if is_unfinished {
+            directory::finish(dir)?;
+        }
+        database.closing.is_sound.store(true, Ordering::Release);
         Ok(database)
     }
 
     /// Reads the identity of the directory, or gives it one.
-    fn read_meta(&mut self, dir: &Path) -> Result<(), StorageError> {
+    fn read_meta(&mut self, dir: &Path, is_unfinished: bool) -> Result<(), StorageError> {
         let place = || "meta".to_owned();
         match self.get(Family::Meta, families::FORMAT_KEY)? {
             Some(bytes) => {
@@ -96,6 +95,10 @@ impl Database {
                 if found > FORMAT {
                     return Err(StorageError::TooNew { path: dir.to_owned(), found, supported: FORMAT });
                 }
+            }
+            None if !is_unfinished => {
+                let problem = format!("row {} is missing", key::show(families::FORMAT_KEY));
+                return Err(StorageError::damaged(place(), problem));
             }
             None => {
                 let mut batch = rocksdb::WriteBatch::default();
@@ -165,64 +168,30 @@ impl Database {
     }
 }
 
-/// Makes sure that the directory is ours, of a format we read; true when it was made just now.
-fn prepare_directory(dir: &Path, create: bool) -> Result<bool, StorageError> {
-    let file = dir.join(FORMAT_FILE);
-    match fs::read_to_string(&file) {
-        Ok(text) => {
-            let place = || file.display().to_string();
-            let found: u32 = text.trim().parse().map_err(|_| {
-                StorageError::damaged(
-                    place(),
-                    format!("holds `{}` instead of a format number", text.escape_debug()),
-                )
-            })?;
-            if found > FORMAT {
-                return Err(StorageError::TooNew { path: dir.to_owned(), found, supported: FORMAT });
-            }
-            if !dir.join(ROCKSDB_DIR).is_dir() {
-                return Err(StorageError::damaged(dir.join(ROCKSDB_DIR).display().to_string(), "is missing"));
-            }
-            return Ok(!dir.join(ROCKSDB_DIR).join("CURRENT").exists());
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io(&file, &error)),
-    }
-    match fs::read_dir(dir) {
-        Ok(mut entries) => {
-            if entries.next().is_some() {
-                return Err(StorageError::ForeignDirectory(dir.to_owned()));
-            }
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(io(dir, &error)),
-    }
-    if !create {
-        return Err(StorageError::NoDirectory(dir.to_owned()));
-    }
-    let files = dir.join(ROCKSDB_DIR);
-    fs::create_dir_all(&files).map_err(|error| io(&files, &error))?;
-    // The format comes last: a directory with it is complete.
-    let write = || -> std::io::Result<()> {
-        let mut out = fs::File::create(&file)?;
-        writeln!(out, "{FORMAT}")?;
-        out.sync_all()?;
-        fs::File::open(dir)?.sync_all()
-    };
-    write().map_err(|error| io(&file, &error))?;
-    Ok(true)
+/// What is left to do when a database is closed: dropped after RocksDB, when nothing writes to the files any longer.
+pub(super) struct Closing {
+    dir: PathBuf,
+    /// Whether everything that is in the files is durable: not when a write failed.
+    pub(super) is_sound: AtomicBool,
+    _lock: File,
 }
 
-fn io(path: &Path, error: &std::io::Error) -> StorageError {
-    StorageError::Io(format!("`{}`: {error}", path.display()))
+impl Drop for Closing {
+    fn drop(&mut self) {
+        if *self.is_sound.get_mut() {
+            // Without a seal the directory opens as after a crash.
+            drop(seal::set(&self.dir));
+        }
+    }
 }
 
-fn database_options(options: &DatabaseOptions) -> Options {
+fn database_options(options: &DatabaseOptions, is_unfinished: bool) -> Options {
     let mut db = Options::default();
-    db.create_if_missing(true);
-    db.create_missing_column_families(true);
-    // A torn last record is a write that was never acknowledged. Anything else wrong in the log is damage: RocksDB's
-    // default would silently stop there and lose what follows. `wal::verify` closes the gap this mode leaves.
+    // In a complete directory whatever is missing is damage: RocksDB would make it anew, empty, and remove the rest.
+    db.create_if_missing(is_unfinished);
+    db.create_missing_column_families(is_unfinished);
+    // RocksDB's default would silently stop at damage and lose what follows. `log::check` has cut off a torn write by
+    // now, and closes the gaps this mode leaves.
     db.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
     db.set_track_and_verify_wals_in_manifest(true);
     db.set_paranoid_checks(true);
@@ -235,18 +204,21 @@ fn database_options(options: &DatabaseOptions) -> Options {
     db
 }
 
+/// Measured on 8.3 million real tuples by `benches/key_layout.rs`; the figures are in `src/ARCHITECTURE.md`.
 fn family_options(family: Family, cache: &Cache, write_buffer_bytes: usize) -> Options {
     let mut table = BlockBasedOptions::default();
     table.set_block_cache(cache);
-    table.set_format_version(6);
-    // Measured on 8.3 million real tuples (benches/key_layout.rs): 18 bytes for the two indexes, as fast as any.
+    table.set_format_version(7);
     table.set_block_size(16 << 10);
-    table.set_block_restart_interval(8);
     table.set_index_block_restart_interval(8);
-    table.set_cache_index_and_filter_blocks(true);
-    table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    if family.has_point_lookups() {
-        table.set_bloom_filter(10.0, false);
+    match family {
+        // The one family that point look-ups are asked of.
+        Family::Tuples => {
+            table.set_block_restart_interval(8);
+            table.set_bloom_filter(10.0, false);
+        }
+        Family::Changes | Family::Revisions => table.set_block_size(32 << 10),
+        _ => {}
     }
     let mut options = Options::default();
     options.set_block_based_table_factory(&table);
@@ -262,7 +234,16 @@ fn open_error(dir: &Path, error: rocksdb::Error) -> StorageError {
     if text.contains("LOCK") && (text.contains("lock file") || text.contains("lock hold")) {
         return StorageError::Locked(dir.to_owned());
     }
-    from_rocks(error)
+    match from_rocks(error) {
+        // RocksDB blames the manifest for tables it cannot open, and for those that are missing. It has been checked.
+        StorageError::Damaged { place, detail } if !place.ends_with(".sst") && !place.ends_with(".log") => {
+            StorageError::damaged(dir.join(ROCKSDB_DIR).display().to_string(), detail)
+        }
+        StorageError::Io(text) if text.contains("Column famil") => {
+            StorageError::damaged(dir.join(ROCKSDB_DIR).join("MANIFEST-*").display().to_string(), text)
+        }
+        other => other,
+    }
 }
 
 /// RocksDB's error as ours. Damage is told from refusals, and its file is named.

@@ -1,0 +1,184 @@
+//! The data directory around RocksDB's files: whose it is, whether it is complete, who has it open.
+//!
+//! ```text
+//! DIR/stonetown.lock        locked by the process that has the directory open
+//! DIR/stonetown.unfinished  the format, while the directory is being made: renamed when all of it is durable
+//! DIR/stonetown.format      `1`: the format, read before RocksDB touches anything
+//! DIR/stonetown.seal        what the files were when the directory was closed: see `seal`
+//! DIR/rocksdb/              RocksDB's files
+//! ```
+//!
+//! So a directory is either complete, and whatever is missing from it is damage; or it was never used, and is made anew.
+
+use std::ffi::OsStr;
+use std::fs::{self, File, TryLockError};
+use std::io::{ErrorKind, Write as _};
+use std::path::Path;
+
+use crate::storage::error::StorageError;
+
+/// The format this version writes, and the newest it reads.
+pub(super) const FORMAT: u32 = 1;
+pub(super) const ROCKSDB_DIR: &str = "rocksdb";
+const FORMAT_FILE: &str = "stonetown.format";
+const UNFINISHED_FILE: &str = "stonetown.unfinished";
+const LOCK_FILE: &str = "stonetown.lock";
+
+/// A directory that no other process has.
+pub(super) struct Directory {
+    /// Whether it is yet to be made.
+    pub(super) is_unfinished: bool,
+    /// Unlocked when it is closed, by the death of the process as well.
+    pub(super) lock: File,
+}
+
+enum State {
+    Empty,
+    Unfinished,
+    Complete,
+}
+
+/// Takes a directory, once it is certain that it is ours and of a format we read.
+pub(super) fn take(dir: &Path, create: bool) -> Result<Directory, StorageError> {
+    match state(dir)? {
+        State::Complete => {}
+        State::Empty | State::Unfinished if !create => return Err(StorageError::NoDirectory(dir.to_owned())),
+        State::Empty | State::Unfinished => create_directory(dir)?,
+    }
+    let lock = lock(dir)?;
+    // Once more: until just now another process may have been making it.
+    let is_unfinished = match state(dir)? {
+        State::Complete => {
+            read_format(dir)?;
+            false
+        }
+        State::Empty | State::Unfinished => {
+            begin(dir)?;
+            true
+        }
+    };
+    Ok(Directory { is_unfinished, lock })
+}
+
+fn state(dir: &Path) -> Result<State, StorageError> {
+    let is_there = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    if is_there(FORMAT_FILE) {
+        return match is_there(ROCKSDB_DIR) {
+            true => Ok(State::Complete),
+            false => Err(StorageError::damaged(dir.join(ROCKSDB_DIR).display().to_string(), "is missing")),
+        };
+    }
+    if is_there(UNFINISHED_FILE) {
+        return Ok(State::Unfinished);
+    }
+    match fs::read_dir(dir) {
+        Ok(mut entries) => {
+            // What was made before the mark of an unfinished directory.
+            let is_ours = |name: &OsStr| name == LOCK_FILE || name == new_name(UNFINISHED_FILE).as_str();
+            match entries.find(|entry| entry.as_ref().map_or(true, |entry| !is_ours(&entry.file_name()))) {
+                None => Ok(State::Empty),
+                Some(_) if is_there(ROCKSDB_DIR) => {
+                    Err(StorageError::damaged(dir.join(FORMAT_FILE).display().to_string(), "is missing"))
+                }
+                Some(_) => Err(StorageError::ForeignDirectory(dir.to_owned())),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::Empty),
+        Err(error) => Err(io(dir, &error)),
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, StorageError> {
+    let path = dir.join(LOCK_FILE);
+    let file = File::options().create(true).append(true).open(&path).map_err(|error| io(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(dir.to_owned())),
+        Err(TryLockError::Error(error)) => Err(io(&path, &error)),
+    }
+}
+
+/// Begins to make a directory. What an interrupted attempt left was never used.
+fn begin(dir: &Path) -> Result<(), StorageError> {
+    write_durably(dir, UNFINISHED_FILE, format!("{FORMAT}\n").as_bytes())?;
+    let files = dir.join(ROCKSDB_DIR);
+    match fs::remove_dir_all(&files) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(&files, &error)),
+        _ => create_directory(&files),
+    }
+}
+
+/// Says that a directory is complete, once everything in it is durable.
+pub(super) fn finish(dir: &Path) -> Result<(), StorageError> {
+    rename_durably(dir, UNFINISHED_FILE, FORMAT_FILE)
+}
+
+fn read_format(dir: &Path) -> Result<(), StorageError> {
+    let file = dir.join(FORMAT_FILE);
+    let bytes = fs::read(&file).map_err(|error| io(&file, &error))?;
+    let text = String::from_utf8_lossy(&bytes);
+    let number = text.strip_suffix('\n').and_then(|number| number.parse::<u32>().ok());
+    match number {
+        Some(1..=FORMAT) => Ok(()),
+        Some(found @ 2..) => Err(StorageError::TooNew { path: dir.to_owned(), found, supported: FORMAT }),
+        Some(0) | None => {
+            let detail = format!("holds `{}` instead of a format number", text.escape_debug());
+            Err(StorageError::damaged(file.display().to_string(), detail))
+        }
+    }
+}
+
+/// Writes a small file of a directory as a whole or not at all.
+pub(super) fn write_durably(dir: &Path, name: &str, contents: &[u8]) -> Result<(), StorageError> {
+    let new = new_name(name);
+    let path = dir.join(&new);
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create(&path)?;
+        file.write_all(contents)?;
+        file.sync_all()
+    };
+    write().map_err(|error| io(&path, &error))?;
+    rename_durably(dir, &new, name)
+}
+
+/// What a file is called until it is whole.
+fn new_name(name: &str) -> String {
+    format!("{name}.new")
+}
+
+fn rename_durably(dir: &Path, from: &str, to: &str) -> Result<(), StorageError> {
+    let to = dir.join(to);
+    fs::rename(dir.join(from), &to).map_err(|error| io(&to, &error))?;
+    sync_directory(dir)
+}
+
+/// Makes a directory and those that lead to it, each durable in the one above it.
+fn create_directory(dir: &Path) -> Result<(), StorageError> {
+    let parent = match dir.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+        Some(parent) => parent,
+        None => return Ok(()),
+    };
+    if !dir.exists() {
+        create_directory(parent)?;
+        match fs::create_dir(dir) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io(dir, &error)),
+            _ => {}
+        }
+    }
+    match sync_directory(parent) {
+        // Made by somebody with more rights, who answers for it.
+        Err(_) if File::open(parent).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) => {
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+pub(super) fn sync_directory(dir: &Path) -> Result<(), StorageError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| io(dir, &error))
+}
+
+pub(super) fn io(path: &Path, error: &std::io::Error) -> StorageError {
+    StorageError::Io(format!("`{}`: {error}", path.display()))
+}
