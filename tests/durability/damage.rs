@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use rand::RngExt as _;
 use rand::rngs::SmallRng;
 
@@ -119,7 +119,10 @@ impl Case {
         let (answer, opened) = mpsc::channel();
         let of_thread = dir.to_owned();
         std::thread::spawn(move || answer.send(read(&of_thread)));
-        match opened.recv_timeout(OPENING_ENDS).context("opening never ends")? {
+        // Its thread cannot be ended and would disturb whatever comes after it.
+        let answer =
+            opened.recv_timeout(OPENING_ENDS).unwrap_or_else(|_| panic!("{self:?}: opening never ends"));
+        match answer {
             Err(error) => {
                 let text = format!("{error:#}");
                 ensure!(self.names().iter().any(|name| text.contains(name)), "the file is not named: {text}");
