@@ -151,7 +151,7 @@ fn a_damaged_file_refuses_to_open_and_is_named() -> Result<()> {
     let mut tallies: BTreeMap<&str, Tally> = BTreeMap::new();
     let in_log = Sample::new(Rows::InLog)?;
     let in_tables = Sample::new(Rows::InTables)?;
-    let plans: [(&str, &Sample, PathBuf, Vec<Case>); 8] = [
+    let plans: [(&str, &Sample, PathBuf, Vec<Case>); 10] = [
         ("flipped in the log", &in_log, in_log.crashed(), flips_in_log(&in_log, &mut choices)?),
         ("zeroed in the log", &in_log, in_log.crashed(), zeros_in_log(&in_log, &mut choices)?),
         ("log cut after a crash", &in_log, in_log.crashed(), cuts_of_log(&in_log, &in_log.crashed())?),
@@ -160,6 +160,13 @@ fn a_damaged_file_refuses_to_open_and_is_named() -> Result<()> {
         ("cut elsewhere", &in_tables, in_tables.closed(), cuts_elsewhere(&in_tables)?),
         ("missing or exchanged", &in_tables, in_tables.closed(), missing(&in_tables.closed())?),
         ("missing, rows in the log", &in_log, in_log.closed(), missing(&in_log.closed())?),
+        (
+            "missing or exchanged after a crash",
+            &in_tables,
+            in_tables.crashed(),
+            missing(&in_tables.crashed())?,
+        ),
+        ("missing after a crash, rows in the log", &in_log, in_log.crashed(), missing(&in_log.crashed())?),
     ];
     for (name, sample, of, cases) in plans {
         let tally = tallies.entry(name).or_default();
@@ -348,7 +355,14 @@ fn cuts_elsewhere(sample: &Sample) -> Result<Vec<Case>> {
 fn missing(dir: &Path) -> Result<Vec<Case>> {
     let mut names = files(dir, "")?;
     names.push("stonetown.format".into());
-    let mut cases: Vec<Case> = names.iter().map(|file| Case::new(file, Damage::Missing)).collect();
+    let is_sealed = dir.join("stonetown.seal").exists();
+    let case = |file: &PathBuf| {
+        // After a crash nobody knows what the log was called.
+        let is_log = file.extension().is_some_and(|extension| extension == "log");
+        let instead = (is_log && !is_sealed).then_some("the write-ahead log is missing");
+        Case { instead, ..Case::new(file, Damage::Missing) }
+    };
+    let mut cases: Vec<Case> = names.iter().map(case).collect();
     let tables = files(dir, ".sst")?;
     for (number, table) in tables.iter().enumerate() {
         for other in tables.iter().skip(number + 1).take(3) {
