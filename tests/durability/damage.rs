@@ -31,8 +31,8 @@ struct Case {
     /// From the data directory on.
     file: PathBuf,
     damage: Damage,
-    /// When not refused, the directory may also hold exactly what so many writes to the log made: the log's end
-    /// cannot be told from a write that was torn.
+    /// The log's end cannot be told from a write that was torn: it has to open, and to hold exactly what so many writes
+    /// to the log made.
     torn_after: Option<usize>,
     /// What a refusal may name instead of the file.
     instead: Option<&'static str>,
@@ -79,8 +79,8 @@ impl Case {
         names
     }
 
-    /// Opens a damaged copy, twice; then mends the file, and opens that.
-    fn check(&self, sample: &Sample, of: &Path, dir: &Path, tally: &mut Tally) -> Result<()> {
+    /// Opens a damaged copy. Thoroughly: once more, and then with the file mended.
+    fn check(&self, sample: &Sample, of: &Path, dir: &Path, thorough: bool, tally: &mut Tally) -> Result<()> {
         directory::copy(of, dir)?;
         self.apply(dir)?;
         match self.open(sample, dir) {
@@ -88,7 +88,9 @@ impl Case {
             Ok(Outcome::Torn) => tally.torn += 1,
             Ok(Outcome::Refused) => {
                 tally.refused += 1;
-                self.check_refusal(sample, of, dir, tally)?;
+                if thorough {
+                    self.check_refusal(sample, of, dir, tally)?;
+                }
             }
             Err(problem) => tally.wrong.push(format!("{self:?}: {problem:#}")),
         }
@@ -125,6 +127,7 @@ impl Case {
         match answer {
             Err(error) => {
                 let text = format!("{error:#}");
+                ensure!(self.torn_after.is_none(), "a torn write is refused: {text}");
                 ensure!(self.names().iter().any(|name| text.contains(name)), "the file is not named: {text}");
                 Ok(Outcome::Refused)
             }
@@ -171,7 +174,8 @@ fn a_damaged_file_refuses_to_open_and_is_named() -> Result<()> {
     for (name, sample, of, cases) in plans {
         let tally = tallies.entry(name).or_default();
         for (number, case) in cases.iter().enumerate() {
-            case.check(sample, &of, &sample.place().join(format!("damaged-{number}")), tally)?;
+            let thorough = number % 3 == 0 || !matches!(case.damage, Damage::Flip { .. });
+            case.check(sample, &of, &sample.place().join(format!("damaged-{number}")), thorough, tally)?;
         }
     }
     let mut wrong = 0;
@@ -337,7 +341,7 @@ fn cuts_elsewhere(sample: &Sample) -> Result<Vec<Case>> {
     for manifest in files(&dir, "MANIFEST-")? {
         let records = records(&fs::read(dir.join(&manifest))?)?;
         for record in records {
-            let inside = [record.begin, record.begin + 3, record.begin + 7, record.end - 1];
+            let inside = [record.begin, (record.begin + record.end) / 2];
             cases.extend(inside.map(|to| Case::new(&manifest, Damage::Cut { to })));
         }
     }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use stonetown::eval::{ExpandNode, Expansion, Follow, UsersetNode, expand};
-use stonetown::schema::resolved::{RelationIndex, Rewrite, Schema};
+use stonetown::eval::{EvalError, ExpandNode, Expansion, Follow, UsersetNode, expand};
+use stonetown::schema::resolved::{RelationIndex, RestrictionShape, Rewrite, Schema};
 use stonetown::tuple::{Object, Subject, Tuple, TupleKey};
 
 use super::generator::World;
@@ -39,9 +39,11 @@ pub(crate) fn expansion_names_who_passes(world: &World, question: &TupleKey) -> 
     let limits = limits(world.depth_max);
     let follow = Follow::Hops(world.depth_max);
     let at = question.object.as_ref();
-    let Ok(root) = expand(&world.program, &state, at, question.relation.as_str(), follow, &limits) else {
+    let root = match expand(&world.program, &state, at, question.relation.as_str(), follow, &limits) {
+        Ok(root) => root,
         // A tree repeats what several ways lead to: it may grow too large where a check is quick.
-        return false;
+        Err(EvalError::TooManyNodes(_)) => return false,
+        Err(error) => panic!("expanding {question}: {error}\n{}\n{tuples:#?}", world.sketch),
     };
     let mut named = BTreeSet::new();
     people(&root, &mut named);
@@ -71,7 +73,7 @@ fn reached(schema: &Schema, relation: RelationIndex) -> Vec<RelationIndex> {
         let mut next = Vec::new();
         named(&of.rewrite, &mut next);
         for restriction in &of.restrictions {
-            if let stonetown::schema::resolved::RestrictionShape::Userset(asked) = restriction.shape {
+            if let RestrictionShape::Userset(asked) = restriction.shape {
                 next.push(asked);
             }
         }

@@ -41,7 +41,7 @@ pub(crate) fn lay(random: &mut Random, schema: &Schema, depth_max: u32) -> Laid 
     for _ in 0..layer.random.weighted(&[(10, 0), (40, 1), (50, 2)]) {
         chains.extend(layer.chain(depth_max));
     }
-    if layer.random.chance(3) {
+    if layer.random.chance(4) {
         chains.extend(layer.crowd());
     }
     for _ in 0..layer.random.between(2, 20) {
@@ -169,10 +169,10 @@ impl Layer<'_> {
         for member in &members {
             self.write_link(&object, link, member);
         }
-        let of_some = match self.random.below(4) {
-            0 => 0,
-            1 => 1,
-            2 => self.random.between(2, 10),
+        let of_some = match self.random.below(6) {
+            0..2 => 0,
+            2..4 => 1,
+            4 => self.random.between(2, 10),
             _ => self.random.between(count / 2, count),
         };
         let mut end = None;
@@ -184,11 +184,13 @@ impl Layer<'_> {
             end = Some(subject);
         }
         if of_some == 0 && others.is_empty() {
-            // Somebody who may not count there.
-            let subject = self.any_subject();
+            // Somebody who may not count there: one object, or everybody.
+            let one = self.any_object();
+            let everybody = Subject::Wildcard(one.object_type().into());
+            let subject = if self.random.chance(50) { Subject::Object(one) } else { everybody };
             let member = self.random.pick(&members).clone();
             self.write(&member, link.next, subject.clone());
-            end = Some(subject).filter(|subject| !matches!(subject, Subject::Userset(..)));
+            end = Some(subject);
         }
         let mut places = vec![(object, relation)];
         places.extend(members.into_iter().map(|member| (member, link.next)));

@@ -37,7 +37,7 @@ impl Way {
     /// Those that write nothing.
     const UNSTORED: [Way; 2] = [Way::Contextual, Way::WhatIf];
 
-    /// The ways in which a world can be asked about. Storage refuses tuples that say of a userset that it is itself; where
+    /// The ways in which a world can be asked about. The engine refuses tuples that say of a userset that it is itself; where
     /// one of them counts, the world cannot be stored.
     pub(crate) fn of(world: &World) -> &'static [Way] {
         let counts = |tuple: &Tuple| valid(world.program.schema(), tuple).is_some();

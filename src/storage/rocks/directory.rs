@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::storage::error::StorageError;
 
@@ -88,14 +89,23 @@ fn state(dir: &Path) -> Result<State, StorageError> {
     }
 }
 
+/// How often, and how long apart, a lock is asked for.
+const LOCK_TRIES: u32 = 25;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// A lock that was just given back may be held a moment longer: by a child of this process, between its fork and its
+/// exec. So it is asked for more than once.
 fn lock(dir: &Path) -> Result<File, StorageError> {
     let path = dir.join(LOCK_FILE);
     let file = File::options().create(true).append(true).open(&path).map_err(|error| io(&path, &error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StorageError::Locked(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(io(&path, &error)),
+    for _ in 0..LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::Error(error)) => return Err(io(&path, &error)),
+        }
     }
+    Err(StorageError::Locked(dir.to_owned()))
 }
 
 /// Begins to make a directory. What an interrupted attempt left was never used.
