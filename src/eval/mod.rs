@@ -1,4 +1,4 @@
-//! Answers: check and expand, over any [`TupleReader`](crate::storage::TupleReader).
+//! Answers: check and expand, over any [`TupleReader`].
 //!
 //! **Meaning.** A check is yes exactly when it is true in the well-founded model of the schema's rules over the tuples
 //! that are valid under the schema (Van Gelder, Ross, Schlipf: *The well-founded semantics for general logic

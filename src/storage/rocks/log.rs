@@ -31,9 +31,11 @@ const FIRST: u8 = 2;
 const MIDDLE: u8 = 3;
 const LAST: u8 = 4;
 
-/// Refuses damaged logs, and cuts off what the last one holds of a write that was torn.
-pub(super) fn check(files: &Path) -> Result<(), StorageError> {
-    check_last(&current_manifest(files)?)?;
+/// Refuses damaged logs, and cuts off what the last one holds of a write that was torn. The answer is the manifest
+/// that is in force.
+pub(super) fn check(files: &Path) -> Result<PathBuf, StorageError> {
+    let manifest = current_manifest(files)?;
+    check_last(&manifest)?;
     let mut logs = numbered(files, "log")?;
     let Some(newest) = logs.last().cloned() else {
         // There always is one: it is made before the one before it is removed.
@@ -55,7 +57,7 @@ pub(super) fn check(files: &Path) -> Result<(), StorageError> {
             Scan::Torn { at } | Scan::Damaged { at } => return Err(damaged(&log, at)),
         }
     }
-    Ok(())
+    Ok(manifest)
 }
 
 /// Checks a log that may end in a torn write, and cuts that off. The answer is how many bytes it has then.

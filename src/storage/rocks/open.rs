@@ -52,9 +52,10 @@ impl Database {
         let directory = directory::take(dir, options.create)?;
         let is_unfinished = directory.is_unfinished;
         let files = dir.join(ROCKSDB_DIR);
+        let mut manifest = None;
         if !is_unfinished {
             seal::check(dir)?;
-            log::check(&files)?;
+            manifest = Some(log::check(&files)?);
             seal::break_open(dir)?;
         }
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
@@ -65,7 +66,7 @@ impl Database {
             )
         });
         let db = DB::open_cf_descriptors(&database_options(options, is_unfinished), &files, families)
-            .map_err(|error| open_error(dir, error))?;
+            .map_err(|error| open_error(dir, manifest.as_deref(), error))?;
         let mut database = Database {
             db,
             dir: dir.to_owned(),
@@ -229,18 +230,31 @@ fn family_options(family: Family, cache: &Cache, write_buffer_bytes: usize) -> O
     options
 }
 
-fn open_error(dir: &Path, error: rocksdb::Error) -> StorageError {
+/// Why RocksDB did not open the directory whose manifest this is.
+fn open_error(dir: &Path, manifest: Option<&Path>, error: rocksdb::Error) -> StorageError {
     let text = error.to_string();
     if text.contains("LOCK") && (text.contains("lock file") || text.contains("lock hold")) {
         return StorageError::Locked(dir.to_owned());
     }
-    match from_rocks(error) {
-        // RocksDB blames the manifest for tables it cannot open, and for those that are missing. It has been checked.
-        StorageError::Damaged { place, detail } if !place.ends_with(".sst") && !place.ends_with(".log") => {
-            StorageError::damaged(dir.join(ROCKSDB_DIR).display().to_string(), detail)
+    let files = dir.join(ROCKSDB_DIR);
+    if let Some(manifest) = manifest {
+        let manifest = manifest.display().to_string();
+        if let Some((_, rest)) = text.split_once("Missing WAL with log number: ")
+            && let Ok(number) = rest.trim_end_matches('.').parse::<u64>()
+        {
+            // Either is at fault: the log was lost, or the manifest has lost what came after it.
+            let log = files.join(format!("{number:06}.log"));
+            let problem = format!("is missing, but the manifest `{manifest}` says that it is needed");
+            return StorageError::damaged(log.display().to_string(), problem);
         }
-        StorageError::Io(text) if text.contains("Column famil") => {
-            StorageError::damaged(dir.join(ROCKSDB_DIR).join("MANIFEST-*").display().to_string(), text)
+        if text.contains("Column famil") {
+            return StorageError::damaged(manifest, text);
+        }
+    }
+    match from_rocks(error) {
+        // RocksDB blames the manifest for a table file that it cannot make sense of. The manifest has been checked.
+        StorageError::Damaged { place, detail } if !place.ends_with(".sst") && !place.ends_with(".log") => {
+            StorageError::damaged(files.join("*.sst").display().to_string(), detail)
         }
         other => other,
     }
