@@ -1,6 +1,7 @@
 //! Data directories written by earlier versions open, hold what they held, and stay valid.
 //!
-//! `tests/format/v1` was made by version 0.1.0 on 2026-11-22:
+//! `tests/format/v1` and `tests/format/v1-sealed` were made by version 0.1.0 on 2026-11-22, the second one with a seal and
+//! with changes that stand in the log only:
 //!
 //! ```sh
 //! stonetown store create --name old
@@ -10,7 +11,7 @@
 //! stonetown write --delete 'org:acme#admin@user:anne' 'org:acme#admin@user:bob until 2100-01-01T00:00:00Z'
 //! ```
 //!
-//! and the files `LOG*`, `LOCK` and `OPTIONS*` taken out of its `rocksdb` folder.
+//! and the files `LOG*`, `LOCK` and `OPTIONS*` taken out of their `rocksdb` folders.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -19,9 +20,6 @@ use std::path::Path;
 
 use stonetown::engine::{At, CheckRequest, Engine, Settings};
 use stonetown::tuple::TupleRef;
-
-/// The token that the write before the last answered with.
-const TOKEN: &str = include_str!("format/v1.token");
 
 fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
@@ -36,10 +34,10 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-#[test]
-fn format_1_opens_and_answers() {
+/// Opens a copy of a directory; `token` is what the write before the last answered with.
+fn opens_and_answers(name: &str, token: &str) {
     let dir = tempfile::tempdir().unwrap();
-    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format/v1"), dir.path());
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/format").join(name), dir.path());
     let engine = Engine::open(dir.path(), Settings::default()).unwrap();
     let stores = engine.list_stores();
     assert_eq!(stores.len(), 1);
@@ -49,7 +47,7 @@ fn format_1_opens_and_answers() {
         let request = CheckRequest { store: stores[0].id, tuple, schema: None, contextual: Vec::new(), at };
         engine.check(request).unwrap().allowed
     };
-    let then = || At::Token(TOKEN.trim().to_owned());
+    let then = || At::Token(token.trim().to_owned());
     assert!(check("org:child#admin@user:bob", At::Head));
     assert!(!check("org:child#admin@user:anne", At::Head));
     assert!(check("org:child#admin@user:anne", then()));
@@ -62,4 +60,14 @@ fn format_1_opens_and_answers() {
         (validation.tuples, validation.history, validation.changes, validation.revisions),
         (5, 1, 7, 3)
     );
+}
+
+#[test]
+fn format_1_opens_and_answers() {
+    opens_and_answers("v1", include_str!("format/v1.token"));
+}
+
+#[test]
+fn format_1_with_a_seal_opens_and_answers() {
+    opens_and_answers("v1-sealed", include_str!("format/v1-sealed.token"));
 }
