@@ -235,9 +235,10 @@ impl TupleReader for Recording<'_> {
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
-        self.base.objects(subject, object_type, relation, visit)
+        self.base.objects(subject, object_type, relation, after, visit)
     }
 
     fn scan(

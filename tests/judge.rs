@@ -15,6 +15,8 @@
 mod generator;
 #[path = "judge/known.rs"]
 mod known;
+#[path = "judge/lists.rs"]
+mod lists;
 #[path = "judge/mismatch.rs"]
 mod mismatch;
 #[path = "judge/model.rs"]
@@ -46,6 +48,8 @@ use ways::Ways;
 
 /// Cases that are run when nothing else is asked for.
 const CASES: u64 = 20_000;
+/// Questions of a world that are made lists of: each list asks the judge about everything.
+const LISTS: usize = 2;
 /// Fewer cases than this say nothing about shares.
 const CASES_FOR_SHARES: u64 = 5_000;
 /// The seed when none is given.
@@ -115,4 +119,18 @@ fn an_expansion_names_exactly_who_passes_a_check() {
     }
     println!("{compared} expansions compared");
     assert!(compared > 0 || seeds().count() < 100);
+}
+
+#[test]
+fn lists_hold_exactly_what_checks_yes() {
+    let mut counts = lists::Counts::default();
+    for seed in seeds() {
+        let (world, questions) = generator::world(seed);
+        let state = ways::contextual(&world.tuples);
+        for question in questions.iter().take(LISTS) {
+            lists::objects_are_those_that_check_yes(&world, &state, question, &mut counts);
+            lists::subjects_are_those_that_check_yes(&world, &state, question, &mut counts);
+        }
+    }
+    println!("{counts:?}");
 }

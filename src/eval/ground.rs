@@ -125,7 +125,7 @@ fn groups_of_subject(
         for &member in &flat.direct {
             let (group_type, name) = (program.type_name(member), program.relation_name(member));
             for (subject, shape) in question.as_written() {
-                meter.objects(subject, group_type, name, |object, row| {
+                meter.objects(subject, group_type, name, None, |object, row| {
                     rows += 1;
                     if program.allows(member, question.subject_type, shape, row) {
                         groups.push(Child { relation: userset, id: object.id().into() });

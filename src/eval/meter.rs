@@ -45,7 +45,8 @@ pub struct Work {
 pub(super) struct Meter<'a> {
     state: &'a dyn TupleReader,
     limits: &'a Limits,
-    deadline: Option<Instant>,
+    /// The outer one: not looked at yet. The inner one: there is none.
+    deadline: Option<Option<Instant>>,
     work: Work,
 }
 
@@ -56,6 +57,21 @@ impl<'a> Meter<'a> {
     pub(super) fn new(state: &'a dyn TupleReader, limits: &'a Limits) -> Meter<'a> {
         // The clock is read only when a question turns out to be long.
         Meter { state, limits, deadline: None, work: Work::default() }
+    }
+
+    /// Counts the time from now on, not from the first time that the clock is looked at.
+    pub(super) fn start_clock(&mut self) {
+        self.deadline = Some(Instant::now().checked_add(self.limits.time_max));
+    }
+
+    /// Whether the time is over.
+    pub(super) fn look_at_clock(&self) -> Result<(), EvalError> {
+        match self.deadline {
+            Some(Some(deadline)) if Instant::now() > deadline => {
+                Err(EvalError::TimedOut(self.limits.time_max))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn limits(&self) -> &'a Limits {
@@ -89,16 +105,17 @@ impl<'a> Meter<'a> {
         })
     }
 
-    /// The objects of a type on which the subject itself is written with a relation.
+    /// The objects of a type on which the subject itself is written with a relation, behind an id.
     pub(super) fn objects(
         &mut self,
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         mut visit: impl FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), EvalError> {
         self.scan(|state, row_seen| {
-            state.objects(subject, object_type, relation, &mut |object, row| {
+            state.objects(subject, object_type, relation, after, &mut |object, row| {
                 row_seen()?;
                 visit(object, row)
             })
@@ -129,8 +146,8 @@ impl<'a> Meter<'a> {
         }
         if spent.is_multiple_of(READS_PER_CLOCK) {
             let now = Instant::now();
-            let deadline = *self.deadline.get_or_insert(now + self.limits.time_max);
-            if now > deadline {
+            let deadline = *self.deadline.get_or_insert_with(|| now.checked_add(self.limits.time_max));
+            if deadline.is_some_and(|deadline| now > deadline) {
                 return Err(EvalError::TimedOut(self.limits.time_max));
             }
         }

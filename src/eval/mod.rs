@@ -1,4 +1,4 @@
-//! Answers: check and expand, over any [`TupleReader`].
+//! Answers: check, expand, list objects and list subjects, over any [`TupleReader`].
 //!
 //! **Meaning.** A check is yes exactly when it is true in the well-founded model of the schema's rules over the tuples
 //! that are valid under the schema (Van Gelder, Ross, Schlipf: *The well-founded semantics for general logic
@@ -11,9 +11,12 @@
 //! Two ways lead to the same meaning: relations whose graph holds only unions are walked breadth-first with one visited
 //! set (`walk`); everywhere else the subproblems are laid out as a graph of formulas and solved (`solve`).
 
+mod backward;
 mod error;
 mod expand;
 mod ground;
+mod list_objects;
+mod list_subjects;
 mod meter;
 mod program;
 mod solve;
@@ -21,6 +24,8 @@ mod walk;
 
 pub use error::EvalError;
 pub use expand::{ExpandNode, Expansion, Follow, UsersetNode, expand};
+pub use list_objects::{ListEnd, ListObjects, Listed, Resume, list_objects};
+pub use list_subjects::{Holding, ListSubjects, list_subjects};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
 

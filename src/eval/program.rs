@@ -1,5 +1,8 @@
 //! What is worked out once per schema, and a question with its names resolved.
 
+use std::sync::OnceLock;
+
+use super::backward::Backward;
 use super::error::EvalError;
 use crate::schema::resolved::{Arrow, RelationIndex, RestrictionShape, Rewrite, Schema, TypeIndex};
 use crate::storage::Row;
@@ -11,6 +14,7 @@ pub struct Program {
     schema: Schema,
     flat: Vec<Option<Flat>>,
     ends_at_names: Vec<bool>,
+    backward: Vec<OnceLock<Backward>>,
 }
 
 /// A relation that is a union all the way through its computed relations: what is to be looked at on one object,
@@ -28,11 +32,17 @@ pub(super) struct Flat {
 impl Program {
     /// Works out what the evaluation of a schema needs.
     pub fn new(schema: Schema) -> Program {
-        let flat = schema.relations().map(|(index, _)| Flat::of(&schema, index)).collect();
-        let mut program = Program { schema, flat, ends_at_names: Vec::new() };
+        let flat: Vec<_> = schema.relations().map(|(index, _)| Flat::of(&schema, index)).collect();
+        let backward = flat.iter().map(|_| OnceLock::new()).collect();
+        let mut program = Program { schema, flat, ends_at_names: Vec::new(), backward };
         program.ends_at_names =
             program.schema.relations().map(|(index, _)| program.all_usersets_name_subjects(index)).collect();
         program
+    }
+
+    /// The way back from subjects to a relation.
+    pub(super) fn backward(&self, relation: RelationIndex) -> &Backward {
+        self.backward[relation.0 as usize].get_or_init(|| Backward::to(self, relation))
     }
 
     /// Whether every userset that may be written on a relation asks for one that only names subjects: there is no
@@ -196,14 +206,7 @@ impl<'q> Question<'q> {
     pub fn resolve(schema: &Schema, tuple: TupleRef<'q>) -> Result<Question<'q>, EvalError> {
         let object_type = find_type(schema, tuple.object.object_type())?;
         let relation = find_relation(schema, object_type, tuple.relation)?;
-        let subject_type = find_type(schema, tuple.subject.subject_type())?;
-        let subject_shape = match tuple.subject {
-            SubjectRef::Object(_) => RestrictionShape::Object,
-            SubjectRef::Wildcard(_) => RestrictionShape::Wildcard,
-            SubjectRef::Userset(_, name) => {
-                RestrictionShape::Userset(find_relation(schema, subject_type, name)?)
-            }
-        };
+        let (subject_type, subject_shape) = subject_shape(schema, tuple.subject)?;
         Ok(Question { object: tuple.object, relation, subject: tuple.subject, subject_type, subject_shape })
     }
 
@@ -228,6 +231,20 @@ impl<'q> Question<'q> {
             _ => false,
         }
     }
+}
+
+/// The type of a subject, and the shape of a restriction that admits exactly it.
+pub(super) fn subject_shape(
+    schema: &Schema,
+    subject: SubjectRef<'_>,
+) -> Result<(TypeIndex, RestrictionShape), EvalError> {
+    let subject_type = find_type(schema, subject.subject_type())?;
+    let shape = match subject {
+        SubjectRef::Object(_) => RestrictionShape::Object,
+        SubjectRef::Wildcard(_) => RestrictionShape::Wildcard,
+        SubjectRef::Userset(_, name) => RestrictionShape::Userset(find_relation(schema, subject_type, name)?),
+    };
+    Ok((subject_type, shape))
 }
 
 pub(super) fn find_type(schema: &Schema, name: &str) -> Result<TypeIndex, EvalError> {

@@ -145,26 +145,42 @@ impl<B: TupleReader> TupleReader for Overlay<B> {
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let owned = subject.to_owned();
+        let mut added: Vec<(ObjectRef<'_>, &Row)> = Vec::new();
         for (object, found) in self.by_subject.get(&owned).into_iter().flatten() {
-            if object.object_type() != object_type || found.as_str() != relation {
+            let is_asked = object.object_type() == object_type
+                && found.as_str() == relation
+                && after.is_none_or(|after| object.id() > after);
+            if !is_asked {
                 continue;
             }
             let key = TupleKey { object: object.clone(), relation: found.clone(), subject: owned.clone() };
-            if let Some(row) = self.added(&key)
-                && visit(object.as_ref(), row).is_break()
-            {
-                return Ok(());
-            }
+            added.extend(self.added(&key).map(|row| (object.as_ref(), row)));
         }
-        self.base.objects(subject, object_type, relation, &mut |object, row| {
-            if self.hides(TupleRef { object, relation, subject }) {
-                return ControlFlow::Continue(());
+        added.sort_by_key(|(object, _)| object.id());
+        let mut added = added.into_iter().peekable();
+        let mut flow = ControlFlow::Continue(());
+        self.base.objects(subject, object_type, relation, after, &mut |object, row| {
+            while let Some((first, row)) = added.next_if(|(added, _)| added.id() <= object.id()) {
+                flow = visit(first, row);
+                if flow.is_break() {
+                    return flow;
+                }
             }
-            visit(object, row)
-        })
+            if !self.hides(TupleRef { object, relation, subject }) {
+                flow = visit(object, row);
+            }
+            flow
+        })?;
+        while flow.is_continue()
+            && let Some((object, row)) = added.next()
+        {
+            flow = visit(object, row);
+        }
+        Ok(())
     }
 
     fn scan(
@@ -236,9 +252,10 @@ impl TupleReader for Dated<'_> {
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
-        self.base.objects(subject, object_type, relation, &mut |object, row| {
+        self.base.objects(subject, object_type, relation, after, &mut |object, row| {
             if self.sees(row) { visit(object, row) } else { ControlFlow::Continue(()) }
         })
     }
@@ -289,6 +306,7 @@ impl TupleReader for Empty {
         _: SubjectRef<'_>,
         _: &str,
         _: &str,
+        _: Option<&str>,
         _: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         Ok(())

@@ -46,12 +46,14 @@ pub trait TupleReader {
         visit: &mut dyn FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError>;
 
-    /// The objects of a type on which `subject` itself is written with `relation`.
+    /// The objects of a type on which `subject` itself is written with `relation`, in the order of their ids, bytewise;
+    /// only ids that come behind `after`, when there is one. An object may be visited twice in a row.
     fn objects(
         &self,
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError>;
 

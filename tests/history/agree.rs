@@ -106,7 +106,7 @@ impl Expected {
         let what = format!("{what}: objects of {subject}, {of_type}:#{relation}");
         self.hold_visits(&expected, &what, &mut |visit| {
             reader
-                .objects(subject.as_ref(), of_type, relation, &mut |object, row| {
+                .objects(subject.as_ref(), of_type, relation, None, &mut |object, row| {
                     visit(object.to_owned(), row)
                 })
                 .unwrap();

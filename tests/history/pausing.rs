@@ -69,7 +69,7 @@ fn hold(reader: &dyn TupleReader) {
         objects.push(object.to_owned());
         ControlFlow::Continue(())
     };
-    reader.objects(marker, "doc", "at", &mut visit).unwrap();
+    reader.objects(marker, "doc", "at", None, &mut visit).unwrap();
     assert_eq!(objects, expected, "objects at {n}");
 
     let mut scanned = Vec::new();

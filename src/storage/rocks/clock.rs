@@ -32,9 +32,14 @@ impl Clock {
     /// The same, but later than any answer before.
     pub(super) fn commit_time(&self, floor: Timestamp) -> Timestamp {
         let now = Timestamp::wall_clock().max(floor).as_micros();
-        let later = |last: i64| now.max(last.saturating_add(1));
-        let last = self.last.fetch_update(Ordering::AcqRel, Ordering::Acquire, |last| Some(later(last)));
-        Timestamp::from_micros(later(last.unwrap_or_else(|last| last)))
+        let mut last = self.last.load(Ordering::Acquire);
+        loop {
+            let time = now.max(last.saturating_add(1));
+            match self.last.compare_exchange_weak(last, time, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return Timestamp::from_micros(time),
+                Err(newer) => last = newer,
+            }
+        }
     }
 
     /// To be held from before the first commit time of a batch is taken until the batch is visible.

@@ -122,6 +122,20 @@ pub(super) fn objects_prefix(
     Builder::new(store).subject(subject).text(object_type).text(relation).0
 }
 
+/// The first key behind all of an object, under the prefix of [`objects_prefix`]; in the history too.
+pub(super) fn behind_object(prefix: &[u8], id: &str) -> Vec<u8> {
+    // An id ends with a NUL; nothing but more of a longer id can follow instead.
+    [prefix, id.as_bytes(), &[1]].concat()
+}
+
+/// The first key behind all of a tuple, given its key; in the history too.
+pub(super) fn behind(mut key: Vec<u8>) -> Vec<u8> {
+    // A key ends with a NUL.
+    key.pop();
+    key.push(1);
+    key
+}
+
 /// The prefixes that together hold every tuple a filter matches (and others: they are to be filtered), in the
 /// direction that has the fewest rows to walk.
 pub(super) fn filter_prefixes(store: u32, filter: &TupleFilter) -> (Direction, Vec<Vec<u8>>) {

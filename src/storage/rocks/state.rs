@@ -141,13 +141,19 @@ impl<'a> StateReader<'a> {
         self.revision < self.head.revision
     }
 
-    /// Visits the rows of the state under a prefix, in key order, with the key of their tuple.
-    fn visit(&self, direction: Direction, prefix: Vec<u8>, visit: Visit<'_>) -> Result<(), StorageError> {
+    /// Visits the rows of the state under a prefix, from a key on, in key order, with the key of their tuple.
+    fn visit(
+        &self,
+        direction: Direction,
+        prefix: &[u8],
+        start: &[u8],
+        visit: Visit<'_>,
+    ) -> Result<(), StorageError> {
         let (current, history) = match direction {
             Direction::Forward => (Family::Tuples, Family::History),
             Direction::Backward => (Family::BySubject, Family::HistoryBySubject),
         };
-        let mut current = Rows::open(self, current, &prefix)?;
+        let mut current = Rows::open(self, current, prefix, start)?;
         if !self.is_past() {
             while let Some((key, row)) = current.next(0)? {
                 if row.is_seen(self.revision, self.now) && visit(key, &row).is_break() {
@@ -157,7 +163,7 @@ impl<'a> StateReader<'a> {
             }
             return current.finish();
         }
-        let mut history = Rows::open(self, history, &prefix)?;
+        let mut history = Rows::open(self, history, prefix, start)?;
         loop {
             let order = match (current.key(0)?, history.key(REVISION_BYTES)?) {
                 (None, None) => break,
@@ -191,13 +197,18 @@ struct Rows<'r> {
 }
 
 impl<'r> Rows<'r> {
-    fn open(state: &'r StateReader<'_>, family: Family, prefix: &[u8]) -> Result<Rows<'r>, StorageError> {
+    fn open(
+        state: &'r StateReader<'_>,
+        family: Family,
+        prefix: &[u8],
+        start: &[u8],
+    ) -> Result<Rows<'r>, StorageError> {
         let mut options = ReadOptions::default();
         if let Some(end) = key::successor(prefix) {
             options.set_iterate_upper_bound(end);
         }
         let mut iterator = state.snapshot.raw_iterator_cf_opt(state.database.family(family)?, options);
-        iterator.seek(prefix);
+        iterator.seek(start);
         Ok(Rows { iterator, family })
     }
 
@@ -258,8 +269,8 @@ impl TupleReader for StateReader<'_> {
             return Ok(None);
         }
         // Intervals of a tuple do not overlap, so the first that ended after the revision is the only candidate.
-        let mut history = Rows::open(self, Family::History, &key)?;
-        history.iterator.seek(key::with_revision(key.clone(), self.revision.next()));
+        let history =
+            Rows::open(self, Family::History, &key, &key::with_revision(key.clone(), self.revision.next()))?;
         let row = match history.next(REVISION_BYTES)? {
             Some((found, row)) if found == key => row.is_seen(self.revision, self.now).then_some(row),
             _ => None,
@@ -276,7 +287,7 @@ impl TupleReader for StateReader<'_> {
         visit: &mut dyn FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let prefix = key::subjects_prefix(self.store, object, relation, kind);
-        self.visit_tuples(Direction::Forward, prefix, &mut |tuple, row| visit(tuple.subject, row))
+        self.visit_tuples(Direction::Forward, &prefix, &prefix, &mut |tuple, row| visit(tuple.subject, row))
     }
 
     fn objects(
@@ -284,10 +295,12 @@ impl TupleReader for StateReader<'_> {
         subject: SubjectRef<'_>,
         object_type: &str,
         relation: &str,
+        after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let prefix = key::objects_prefix(self.store, subject, object_type, relation);
-        self.visit_tuples(Direction::Backward, prefix, &mut |tuple, row| visit(tuple.object, row))
+        let start = after.map_or_else(|| prefix.clone(), |id| key::behind_object(&prefix, id));
+        self.visit_tuples(Direction::Backward, &prefix, &start, &mut |tuple, row| visit(tuple.object, row))
     }
 
     fn scan(
@@ -295,10 +308,28 @@ impl TupleReader for StateReader<'_> {
         filter: &TupleFilter,
         visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
+        self.scan_behind(filter, None, visit)
+    }
+}
+
+impl StateReader<'_> {
+    /// The tuples that a filter matches, in key order, from behind one of them on. Where the state has changed, the
+    /// tuple itself need not be there any longer.
+    pub fn scan_behind(
+        &self,
+        filter: &TupleFilter,
+        after: Option<TupleRef<'_>>,
+        visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
         let (direction, prefixes) = key::filter_prefixes(self.store, filter);
+        let behind = after.map(|tuple| key::behind(key::tuple(direction, self.store, tuple)));
         let mut flow = ControlFlow::Continue(());
         for prefix in prefixes {
-            self.visit_tuples(direction, prefix, &mut |tuple, row| {
+            let start = match &behind {
+                Some(behind) if *behind > prefix => behind,
+                _ => &prefix,
+            };
+            self.visit_tuples(direction, &prefix, start, &mut |tuple, row| {
                 if filter.matches(tuple) {
                     flow = visit(tuple, row);
                 }
@@ -310,17 +341,16 @@ impl TupleReader for StateReader<'_> {
         }
         Ok(())
     }
-}
 
-impl StateReader<'_> {
     fn visit_tuples(
         &self,
         direction: Direction,
-        prefix: Vec<u8>,
+        prefix: &[u8],
+        start: &[u8],
         visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let mut damaged = None;
-        self.visit(direction, prefix, &mut |key, row| match key::parse(direction, key) {
+        self.visit(direction, prefix, start, &mut |key, row| match key::parse(direction, key) {
             Some(tuple) => visit(tuple, row),
             None => {
                 damaged = Some(StorageError::damaged("tuples", format!("key {}", key::show(key))));
