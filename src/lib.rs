@@ -12,4 +12,6 @@ pub mod engine;
 
 pub mod bulk;
 
+pub mod api;
+
 pub mod cli;

@@ -16,7 +16,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("eval", &["tuple", "schema", "storage"]),
     ("engine", &["tuple", "schema", "storage", "eval"]),
     ("bulk", &["tuple", "engine"]),
-    ("cli", &["tuple", "schema", "storage", "eval", "engine", "bulk"]),
+    ("api", &["tuple", "engine", "bulk"]),
+    ("cli", &["tuple", "schema", "storage", "eval", "engine", "bulk", "api"]),
 ];
 
 /// Names of libraries and the places that may use them.

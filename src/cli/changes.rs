@@ -9,7 +9,7 @@ use super::args::StoreArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::read::tuple_json;
-use crate::engine::ChangesRequest;
+use crate::engine::{ChangesFrom, ChangesRequest};
 use crate::storage::ChangeKind;
 
 /// Print the change log, oldest first.
@@ -39,7 +39,8 @@ pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let (engine, store) = args.store.open()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut result = Ok(());
-    let request = ChangesRequest { store, after: args.after, object_type: args.object_type };
+    let from = args.after.map_or(ChangesFrom::Oldest, ChangesFrom::After);
+    let request = ChangesRequest { store, from, object_type: args.object_type };
     engine.changes(&request, &mut |change, revision| {
         if left == 0 {
             return ControlFlow::Break(());

@@ -8,6 +8,7 @@ mod expand;
 mod output;
 mod read;
 mod schema;
+mod serve;
 mod store;
 mod validate;
 mod write;
@@ -60,6 +61,8 @@ enum Command {
     Expand(expand::ExpandArgs),
     /// Print the change log, oldest first
     Changes(changes::ChangesArgs),
+    /// Serve a data directory over HTTP
+    Serve(serve::ServeArgs),
     /// Hold every family of a data directory against the others
     Validate(validate::ValidateArgs),
 }
@@ -83,6 +86,7 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(args, &mut out),
         Command::Expand(args) => expand::run(args, &mut out),
         Command::Changes(args) => changes::run(args, &mut out),
+        Command::Serve(args) => serve::run(args, &mut out),
         Command::Validate(args) => validate::run(args, &mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit));

@@ -44,7 +44,7 @@ pub(super) fn run(args: ReadArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let (engine, store) = args.store.open()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut result = Ok(());
-    engine.read(&ReadRequest { store, filter: args.filter, at }, &mut |read| {
+    engine.read(&ReadRequest { store, filter: args.filter, after: None, at }, &mut |read| {
         if left == 0 {
             return ControlFlow::Break(());
         }

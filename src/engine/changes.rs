@@ -4,18 +4,31 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::error::EngineError;
-use crate::storage::{ChangeRecord, RevisionRecord, StorageError};
-use crate::tuple::{Revision, StoreId};
+use crate::storage::{ChangeRecord, RevisionRecord, StorageError, TupleReader};
+use crate::tuple::{Revision, StoreId, Timestamp};
 
 /// What part of the log.
 #[derive(Debug, Clone)]
 pub struct ChangesRequest {
     /// Of which store.
     pub store: StoreId,
-    /// Only what came after this token.
-    pub after: Option<String>,
+    /// From where on.
+    pub from: ChangesFrom,
     /// Only changes of objects of this type.
     pub object_type: Option<String>,
+}
+
+/// Where a part of the log begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ChangesFrom {
+    /// With the oldest that is kept.
+    Oldest,
+    /// Behind the state of a token.
+    After(String),
+    /// Behind the change of this number within its revision.
+    Behind(Revision, u32),
+    /// With the first revision committed at this time or later.
+    Time(Timestamp),
 }
 
 impl Engine {
@@ -26,13 +39,15 @@ impl Engine {
         visit: &mut dyn FnMut(&ChangeRecord, &RevisionRecord) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
         let store = self.store(request.store)?;
-        let after = match &request.after {
-            Some(token) => self.open_token(&store, token)?.revision,
-            None => Revision::ZERO,
+        let from = match &request.from {
+            ChangesFrom::Oldest => (Revision::ZERO, 0),
+            ChangesFrom::After(token) => (self.open_token(&store, token)?.revision.next(), 0),
+            ChangesFrom::Behind(revision, ordinal) => (*revision, ordinal.saturating_add(1)),
+            ChangesFrom::Time(time) => (self.first_since(store.number, *time)?, 0),
         };
         let mut last: Option<(Revision, RevisionRecord)> = None;
         let mut failed = None;
-        self.database().changes(store.number, (after.next(), 0), &mut |change| {
+        self.database().changes(store.number, from, &mut |change| {
             let object_type = change.tuple.key.object.object_type();
             if request.object_type.as_deref().is_some_and(|wanted| wanted != object_type) {
                 return ControlFlow::Continue(());
@@ -51,6 +66,16 @@ impl Engine {
             visit(&change, &record)
         })?;
         failed.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The first revision committed at a time or later.
+    fn first_since(&self, store: u32, time: Timestamp) -> Result<Revision, StorageError> {
+        let just_before = Timestamp::from_micros(time.as_micros().saturating_sub(1));
+        match self.database().at_time(store, just_before) {
+            Ok(state) => Ok(state.revision().next()),
+            Err(StorageError::BelowHorizon { oldest, .. }) => Ok(oldest),
+            Err(error) => Err(error),
+        }
     }
 
     fn revision_of(&self, store: u32, revision: Revision) -> Result<RevisionRecord, StorageError> {

@@ -1,11 +1,10 @@
 //! Check: does a subject hold a relation on an object.
 
 use super::Engine;
-use super::admission::{Rejection, admit};
 use super::at::At;
 use super::error::EngineError;
-use crate::eval::{self, Work};
-use crate::storage::{Overlay, TupleReader};
+use super::view::View;
+use crate::eval::{self, Answer, Work};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
 
 /// A check.
@@ -39,20 +38,21 @@ pub struct CheckAnswer {
 impl Engine {
     /// Answers a check in one state, under one snapshot.
     pub fn check(&self, request: CheckRequest<'_>) -> Result<CheckAnswer, EngineError> {
-        let store = self.store(request.store)?;
-        let state = self.state(&store, &request.at)?;
-        let (schema, program) = self.program(&store, request.schema, state.schema()?)?;
-        let token = self.token_of(store.id, &state);
-        for tuple in &request.contextual {
-            admit(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
-        }
-        let limits = &self.settings().limits;
-        let answer = if request.contextual.is_empty() {
-            eval::check(&program, &state as &dyn TupleReader, request.tuple, limits)?
-        } else {
-            let state = Overlay::contextual(state, request.contextual);
-            eval::check(&program, &state, request.tuple, limits)?
-        };
-        Ok(CheckAnswer { allowed: answer.allowed, token, schema, work: answer.work })
+        let view = self.view(request.store, request.schema, &request.at)?;
+        let answer = view.check(request.tuple, &request.contextual)?;
+        Ok(CheckAnswer {
+            allowed: answer.allowed,
+            token: view.token(),
+            schema: view.schema(),
+            work: answer.work,
+        })
+    }
+}
+
+impl View<'_> {
+    /// Answers a check; some tuples may count for it alone.
+    pub fn check(&self, tuple: TupleRef<'_>, contextual: &[Tuple]) -> Result<Answer, EngineError> {
+        let limits = &self.engine.settings().limits;
+        self.with(contextual, |state| Ok(eval::check(&self.program, state, tuple, limits)?))
     }
 }

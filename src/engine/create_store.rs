@@ -10,4 +10,9 @@ impl Engine {
     pub fn create_store(&self, name: Option<String>) -> Result<StoreRecord, EngineError> {
         Ok(self.writer.create_store(StoreId::generate(), name)?)
     }
+
+    /// Makes a store with an id that was chosen elsewhere.
+    pub fn create_store_with_id(&self, id: StoreId) -> Result<StoreRecord, EngineError> {
+        Ok(self.writer.create_store(id, None)?)
+    }
 }

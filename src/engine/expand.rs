@@ -3,8 +3,9 @@
 use super::Engine;
 use super::at::At;
 use super::error::EngineError;
+use super::view::View;
 use crate::eval::{self, Follow, UsersetNode};
-use crate::tuple::{ObjectRef, SchemaId, StoreId, Token};
+use crate::tuple::{ObjectRef, SchemaId, StoreId, Token, Tuple};
 
 /// An expansion.
 #[derive(Debug, Clone)]
@@ -37,11 +38,24 @@ pub struct ExpandAnswer {
 impl Engine {
     /// Expands a relation of an object in one state, under one snapshot.
     pub fn expand(&self, request: ExpandRequest<'_>) -> Result<ExpandAnswer, EngineError> {
-        let store = self.store(request.store)?;
-        let state = self.state(&store, &request.at)?;
-        let (schema, program) = self.program(&store, request.schema, state.schema()?)?;
-        let limits = &self.settings().limits;
-        let root = eval::expand(&program, &state, request.object, request.relation, request.follow, limits)?;
-        Ok(ExpandAnswer { root, token: self.token_of(store.id, &state), schema })
+        let view = self.view(request.store, request.schema, &request.at)?;
+        let root = view.expand(request.object, request.relation, request.follow, &[])?;
+        Ok(ExpandAnswer { root, token: view.token(), schema: view.schema() })
+    }
+}
+
+impl View<'_> {
+    /// Expands a relation of an object; some tuples may count for it alone.
+    pub fn expand(
+        &self,
+        object: ObjectRef<'_>,
+        relation: &str,
+        follow: Follow,
+        contextual: &[Tuple],
+    ) -> Result<UsersetNode, EngineError> {
+        let limits = &self.engine.settings().limits;
+        self.with(contextual, |state| {
+            Ok(eval::expand(&self.program, state, object, relation, follow, limits)?)
+        })
     }
 }

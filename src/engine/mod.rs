@@ -1,7 +1,9 @@
 //! The verbs: one file each. Everything above (the command line, the HTTP API, bulk tools) asks here, and only here.
 
 mod admission;
+mod assertions;
 mod at;
+mod batch_check;
 mod changes;
 mod check;
 mod compact;
@@ -9,7 +11,9 @@ mod create_store;
 mod delete_store;
 mod error;
 mod expand;
+mod list_objects;
 mod list_stores;
+mod list_subjects;
 mod precondition;
 mod programs;
 mod read;
@@ -17,6 +21,7 @@ mod read_schema;
 mod settings;
 mod store_stats;
 mod validate;
+mod view;
 mod write;
 mod write_schema;
 
@@ -24,12 +29,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::eval::Program;
-use crate::storage::{Database, StorageError, StoreRecord, TupleReader, Writer};
+use crate::storage::{Database, TupleReader, Writer};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
 
+pub use crate::eval::{
+    EvalError, ExpandNode, Expansion, Follow, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume,
+    UsersetNode,
+};
+pub use crate::storage::{ChangeKind, ObjectFilter, StorageError, StoreRecord, SubjectFilter, TupleFilter};
 pub use admission::{Rejection, admit};
 pub use at::At;
-pub use changes::ChangesRequest;
+pub use batch_check::BatchItem;
+pub use changes::{ChangesFrom, ChangesRequest};
 pub use check::{CheckAnswer, CheckRequest};
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
@@ -38,6 +49,7 @@ pub use read::{ReadAnswer, ReadRequest, ReadTuple};
 pub use read_schema::{SchemaDocument, SchemaInfo};
 pub use settings::Settings;
 pub use store_stats::StoreStats;
+pub use view::View;
 pub use write::{OnDuplicate, OnMissing, WriteAnswer, WriteRefusal, WriteRequest};
 pub use write_schema::WriteSchemaAnswer;
 
@@ -64,6 +76,11 @@ impl Engine {
         let writer = Writer::start(Arc::clone(&database))?;
         let programs = programs::Programs::default();
         Ok(Engine { shared: Arc::new(Shared { database, programs, settings }), writer })
+    }
+
+    /// The data directory.
+    pub fn dir(&self) -> &Path {
+        self.database().dir()
     }
 
     /// The settings it was opened with.

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use crate::storage::{TupleFilter, TupleReader};
-use crate::tuple::{Revision, StoreId, Token, Tuple};
+use crate::storage::TupleFilter;
+use crate::tuple::{Revision, StoreId, Timestamp, Token, Tuple, TupleKey};
 
 /// A read.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct ReadRequest {
     pub store: StoreId,
     /// Which tuples.
     pub filter: TupleFilter,
+    /// Only those that come behind this tuple in the order of the read.
+    pub after: Option<TupleKey>,
     /// In which state.
     pub at: At,
 }
@@ -47,12 +49,22 @@ impl Engine {
         let store = self.store(request.store)?;
         let state = self.state(&store, &request.at)?;
         let mut count = 0;
-        state.scan(&request.filter, &mut |key, row| {
-            count += 1;
-            let condition = row.condition.clone();
-            let tuple = Tuple { key: key.to_owned(), condition, expires_at: row.expires_at };
-            visit(ReadTuple { tuple, created: row.created })
-        })?;
+        state.scan_behind(
+            &request.filter,
+            request.after.as_ref().map(TupleKey::as_ref),
+            &mut |key, row| {
+                count += 1;
+                let condition = row.condition.clone();
+                let tuple = Tuple { key: key.to_owned(), condition, expires_at: row.expires_at };
+                visit(ReadTuple { tuple, created: row.created })
+            },
+        )?;
         Ok(ReadAnswer { token: self.token_of(store.id, &state), count })
+    }
+
+    /// When a revision was committed; none when it is no longer kept.
+    pub fn committed_at(&self, store: StoreId, revision: Revision) -> Result<Option<Timestamp>, EngineError> {
+        let store = self.store(store)?;
+        Ok(self.database().revision_record(store.number, revision)?.map(|record| record.time))
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::error::EngineError;
 use crate::eval::Program;
-use crate::schema::{Schema, Tree};
+use crate::schema::{Schema, Tree, read_json_within};
 use crate::storage::Change;
 use crate::tuple::{SchemaId, StoreId, Token};
 
@@ -19,6 +19,17 @@ pub struct WriteSchemaAnswer {
 }
 
 impl Engine {
+    /// Writes a schema, given in OpenFGA's JSON form.
+    pub fn write_schema_json(
+        &self,
+        store: StoreId,
+        document: &serde_json::Value,
+    ) -> Result<WriteSchemaAnswer, EngineError> {
+        self.store(store)?;
+        let (tree, _) = read_json_within("body", document, &self.settings().schema_limits)?;
+        self.write_schema(store, &tree)
+    }
+
     /// Writes a schema, given as its tree.
     ///
     /// # Errors

@@ -271,6 +271,14 @@ pub(super) fn decode_schema(bytes: &[u8], place: &dyn Fn() -> String) -> Result<
 }
 
 /// A number in `meta`: the next store number, a horizon, the incarnation.
+pub(super) fn encode_assertions(text: &str) -> Result<Vec<u8>, StorageError> {
+    encode(text.to_owned())
+}
+
+pub(super) fn decode_assertions(bytes: &[u8], place: &dyn Fn() -> String) -> Result<String, StorageError> {
+    decode(bytes, place)
+}
+
 pub(super) fn encode_number(number: u64) -> Result<Vec<u8>, StorageError> {
     encode(number)
 }

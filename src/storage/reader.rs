@@ -65,6 +65,49 @@ pub trait TupleReader {
     ) -> Result<(), StorageError>;
 }
 
+impl<R: TupleReader + ?Sized> TupleReader for &R {
+    fn revision(&self) -> Revision {
+        (**self).revision()
+    }
+
+    fn now(&self) -> Timestamp {
+        (**self).now()
+    }
+
+    fn get(&self, tuple: TupleRef<'_>) -> Result<Option<Row>, StorageError> {
+        (**self).get(tuple)
+    }
+
+    fn subjects(
+        &self,
+        object: ObjectRef<'_>,
+        relation: &str,
+        kind: SubjectKind,
+        visit: &mut dyn FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        (**self).subjects(object, relation, kind, visit)
+    }
+
+    fn objects(
+        &self,
+        subject: SubjectRef<'_>,
+        object_type: &str,
+        relation: &str,
+        after: Option<&str>,
+        visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        (**self).objects(subject, object_type, relation, after, visit)
+    }
+
+    fn scan(
+        &self,
+        filter: &TupleFilter,
+        visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        (**self).scan(filter, visit)
+    }
+}
+
 impl Row {
     /// Whether the row is part of a state of this revision at this time.
     pub(super) fn is_seen(&self, revision: Revision, now: Timestamp) -> bool {

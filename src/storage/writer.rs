@@ -65,6 +65,7 @@ enum Job {
     Write(WriteJob),
     CreateStore { id: StoreId, name: Option<String>, reply: Reply<StoreRecord> },
     DeleteStore { id: StoreId, reply: Reply<bool> },
+    WriteAssertions { store: StoreId, schema: SchemaId, text: String, reply: Reply<()> },
 }
 
 struct WriteJob {
@@ -116,6 +117,16 @@ impl Writer {
         self.ask(|reply| Job::DeleteStore { id, reply })
     }
 
+    /// Replaces the assertions of a schema, and waits until they are durable.
+    pub fn write_assertions(
+        &self,
+        store: StoreId,
+        schema: SchemaId,
+        text: String,
+    ) -> Result<(), StorageError> {
+        self.ask(|reply| Job::WriteAssertions { store, schema, text, reply })
+    }
+
     /// The data directory that it writes to.
     pub fn database(&self) -> &Database {
         &self.database
@@ -159,6 +170,9 @@ fn run(database: &Database, queue: &Receiver<Job>) {
             }
             Job::CreateStore { id, name, reply } => create_store(database, id, name, &reply),
             Job::DeleteStore { id, reply } => delete_store(database, id, &reply),
+            Job::WriteAssertions { store, schema, text, reply } => {
+                write_assertions(database, store, schema, &text, &reply)
+            }
         };
         failed = result.err();
     }
@@ -171,6 +185,7 @@ impl Job {
             Job::Write(job) => drop(job.reply.send(Err(error))),
             Job::CreateStore { reply, .. } => drop(reply.send(Err(error))),
             Job::DeleteStore { reply, .. } => drop(reply.send(Err(error))),
+            Job::WriteAssertions { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
@@ -226,6 +241,23 @@ fn delete_store(database: &Database, id: StoreId, reply: &Reply<bool>) -> Result
     drop(reply.send(result.clone().map(|()| true)));
     // The store is gone; what is left of it is dropped now, or on the next opening.
     result.and_then(|()| database.drop_rows(record.number).map_err(refusal))
+}
+
+fn write_assertions(
+    database: &Database,
+    store: StoreId,
+    schema: SchemaId,
+    text: &str,
+    reply: &Reply<()>,
+) -> Result<(), StorageError> {
+    let Some(number) = database.store_number(store) else {
+        drop(reply.send(Err(StorageError::NoStore(store))));
+        return Ok(());
+    };
+    let mut batch = Batch::new(database);
+    let result = batch.write_assertions(number, schema, text).and_then(|()| batch.commit()).map_err(refusal);
+    drop(reply.send(result.clone()));
+    result
 }
 
 /// One batch in the making.

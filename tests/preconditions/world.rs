@@ -127,7 +127,8 @@ impl World {
     }
 
     fn read(&self, filter: &str) -> (Revision, Vec<ReadTuple>) {
-        let request = ReadRequest { store: self.store, filter: filter.parse().unwrap(), at: At::Head };
+        let request =
+            ReadRequest { store: self.store, filter: filter.parse().unwrap(), after: None, at: At::Head };
         let mut tuples = Vec::new();
         let answer = self.engine.read(&request, &mut |read| {
             tuples.push(read);

@@ -11,7 +11,7 @@ use crate::storage::change::{Change, ChangeKind, RevisionKind, RevisionRecord};
 use crate::storage::codec::{self, ChangeValue, Head, SchemaValue, StoreRecord};
 use crate::storage::error::StorageError;
 use crate::storage::reader::{Row, TupleReader};
-use crate::tuple::{Revision, StoreId, Timestamp, TupleRef};
+use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, TupleRef};
 
 /// Rows on their way into the database: everything in it becomes durable and visible together.
 pub(in crate::storage) struct Batch<'d> {
@@ -140,6 +140,17 @@ impl<'d> Batch<'d> {
         self.batch.delete_cf(meta, families::head_key(number));
         self.batch.delete_cf(meta, families::horizon_key(number));
         self.put(Family::Meta, &families::dropping_key(number), &codec::encode_number(u64::from(number))?)
+    }
+
+    /// Replaces the assertions of a schema. They are no part of any state: they take no revision.
+    pub(in crate::storage) fn write_assertions(
+        &mut self,
+        store: u32,
+        schema: SchemaId,
+        text: &str,
+    ) -> Result<(), StorageError> {
+        let key = key::schema(store, schema.to_bytes());
+        self.put(Family::Assertions, &key, &codec::encode_assertions(text)?)
     }
 
     fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {

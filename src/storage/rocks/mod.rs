@@ -182,6 +182,14 @@ impl Database {
         Ok(found)
     }
 
+    /// The assertions of a schema, as they were written.
+    pub fn assertions(&self, store: u32, schema: SchemaId) -> Result<Option<String>, StorageError> {
+        let Some(bytes) = self.get(Family::Assertions, &key::schema(store, schema.to_bytes()))? else {
+            return Ok(None);
+        };
+        codec::decode_assertions(&bytes, &|| format!("assertions of schema {schema}")).map(Some)
+    }
+
     /// Visits the change log from a position (included) on, oldest first.
     pub fn changes(
         &self,

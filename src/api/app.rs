@@ -1,0 +1,191 @@
+//! What every route needs: the engine, the limits of requests, and the way of an answer back.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+
+use super::error::{ApiError, Code};
+use super::fields::{Fields, Form};
+use super::translate::{no_schema, unknown_schema};
+use crate::engine::{At, Engine, EngineError, StorageError, View};
+use crate::tuple::{SchemaId, StoreId};
+
+pub(super) const STORE_ID: HeaderName = HeaderName::from_static("openfga-store-id");
+pub(super) const SCHEMA_ID: HeaderName = HeaderName::from_static("openfga-authorization-model-id");
+pub(super) const DURATION: HeaderName = HeaderName::from_static("fga-query-duration-ms");
+/// The state that a write left, or that a question was answered in.
+pub(super) const TOKEN: HeaderName = HeaderName::from_static("stonetown-token");
+/// The state that a question is asked of: a token or a time.
+pub(super) const AT: HeaderName = HeaderName::from_static("stonetown-at");
+/// A list may hold so many entries.
+pub(super) const LIMIT: HeaderName = HeaderName::from_static("stonetown-limit");
+/// A list may take so many milliseconds.
+pub(super) const DEADLINE: HeaderName = HeaderName::from_static("stonetown-deadline-ms");
+/// Why a list is not complete: `limit` or `deadline`.
+pub(super) const INCOMPLETE: HeaderName = HeaderName::from_static("stonetown-incomplete");
+/// Where a list goes on.
+pub(super) const CONTINUATION: HeaderName = HeaderName::from_static("stonetown-continuation");
+
+/// What requests may ask for.
+#[derive(Debug, Clone)]
+pub struct ApiLimits {
+    /// Most bytes of a body.
+    pub body_bytes_max: usize,
+    /// Most tuples in one write, deletions included.
+    pub write_tuples_max: usize,
+    /// Most checks in one batch.
+    pub batch_checks_max: usize,
+    /// Most contextual tuples of one question.
+    pub contextual_tuples_max: usize,
+}
+
+impl Default for ApiLimits {
+    /// OpenFGA's, where it has one.
+    fn default() -> ApiLimits {
+        ApiLimits {
+            body_bytes_max: 4 << 20,
+            write_tuples_max: 100,
+            batch_checks_max: 50,
+            contextual_tuples_max: 100,
+        }
+    }
+}
+
+/// Shared by all requests.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) engine: Arc<Engine>,
+    pub(super) limits: Arc<ApiLimits>,
+}
+
+/// An answer that is there as a whole.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Vec<u8>,
+    pub(super) headers: HeaderMap,
+}
+
+impl Answer {
+    pub(super) fn json(body: &impl serde::Serialize) -> Answer {
+        // Nothing that is answered has a map with keys other than texts.
+        let body = serde_json::to_vec(body).unwrap_or_default();
+        Answer { status: StatusCode::OK, body, headers: HeaderMap::new() }
+    }
+
+    pub(super) fn empty(status: StatusCode) -> Answer {
+        Answer { status, body: Vec::new(), headers: HeaderMap::new() }
+    }
+
+    pub(super) fn status(mut self, status: StatusCode) -> Answer {
+        self.status = status;
+        self
+    }
+
+    pub(super) fn under(self, schema: SchemaId) -> Answer {
+        self.with(SCHEMA_ID, &schema.to_string())
+    }
+
+    pub(super) fn with(mut self, name: HeaderName, value: &str) -> Answer {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    /// With the schema and the state of a view.
+    pub(super) fn of_view(self, app: &App, view: &View<'_>) -> Answer {
+        self.under(view.schema()).with(TOKEN, &app.engine.seal(&view.token()))
+    }
+}
+
+pub(super) type Answered = Result<Answer, ApiError>;
+
+impl App {
+    /// Runs a request where it may block, and makes its answer.
+    pub(super) async fn run(
+        self,
+        store: Option<String>,
+        work: impl FnOnce(&App, &str) -> Answered + Send + 'static,
+    ) -> Response<Body> {
+        let begun = Instant::now();
+        let of = store.clone().unwrap_or_default();
+        let answered = tokio::task::spawn_blocking(move || work(&self, &of)).await;
+        let answered =
+            answered.unwrap_or_else(|_| Err(ApiError::new(Code::Internal, "Internal Server Error")));
+        respond(store.as_deref(), answered, begun)
+    }
+
+    /// The view that a question is asked of.
+    ///
+    /// # Errors
+    /// As OpenFGA: a store that does not exist is one without schemas.
+    pub(super) fn view(&self, store: &str, schema: &str, at: &At) -> Result<View<'_>, ApiError> {
+        let absent = || if schema.is_empty() { no_schema(store) } else { unknown_schema(schema) };
+        let store_id: StoreId = store.parse().map_err(|_| absent())?;
+        let named: Option<SchemaId> = match schema {
+            "" => None,
+            schema => Some(schema.parse().map_err(|_| unknown_schema(schema))?),
+        };
+        match self.engine.view(store_id, named, at) {
+            Ok(view) => Ok(view),
+            Err(EngineError::Storage(StorageError::NoStore(_))) => Err(absent()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The store of a text that has the form of an id; none: there is no such store.
+    pub(super) fn store(&self, store: &str) -> Option<StoreId> {
+        store.parse().ok().filter(|&id| self.engine.find_store(id).is_some())
+    }
+}
+
+/// Looks at the ids that most requests have.
+pub(super) fn ids(fields: &mut Fields, store: &str, schema: &str) {
+    fields.form("StoreId", store, Form::Id);
+    fields.form("AuthorizationModelId", schema, Form::IdOrEmpty);
+}
+
+/// The state that a request asks about.
+pub(super) fn at(headers: &HeaderMap) -> Result<At, ApiError> {
+    let Some(value) = headers.get(AT) else { return Ok(At::Head) };
+    let text = value.to_str().map_err(|_| ApiError::validation("header Stonetown-At is not a text"))?;
+    text.parse().map_err(|error: EngineError| ApiError::validation(error.to_string()))
+}
+
+/// A number in a header.
+pub(super) fn number(headers: &HeaderMap, name: HeaderName) -> Result<Option<u64>, ApiError> {
+    let Some(value) = headers.get(&name) else { return Ok(None) };
+    let number = value.to_str().ok().and_then(|text| text.parse().ok()).filter(|&number| number > 0);
+    let wrong = || ApiError::validation(format!("header {name} has to be a number of at least 1"));
+    number.ok_or_else(wrong).map(Some)
+}
+
+/// The response of an answer.
+pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -> Response<Body> {
+    let answer = answered.unwrap_or_else(|error| {
+        let answer = Answer { status: error.code.status(), body: error.body(), headers: HeaderMap::new() };
+        match error.schema {
+            Some(schema) => answer.under(schema),
+            None => answer,
+        }
+    });
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    head(&mut response, store);
+    let millis = HeaderValue::from(begun.elapsed().as_millis() as u64);
+    response.headers_mut().insert(DURATION, millis);
+    response
+}
+
+/// What every response of a store's route carries.
+pub(super) fn head(response: &mut Response<Body>, store: Option<&str>) {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(store) = store.and_then(|store| HeaderValue::from_str(store).ok()) {
+        headers.insert(STORE_ID, store);
+    }
+}

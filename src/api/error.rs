@@ -1,0 +1,153 @@
+//! Errors as OpenFGA's API answers them: a code by name, a text, and a status that follows from the code's number.
+
+use axum::http::StatusCode;
+
+use crate::tuple::SchemaId;
+
+/// OpenFGA's error codes, as far as we answer them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Code {
+    ValidationError,
+    AuthorizationModelNotFound,
+    ResolutionTooComplex,
+    InvalidWriteInput,
+    DuplicateTuples,
+    InvalidContinuationToken,
+    InvalidExpandInput,
+    WriteFailed,
+    LatestAuthorizationModelNotFound,
+    TypeNotFound,
+    RelationNotFound,
+    InvalidTuple,
+    StoreIdInvalidLength,
+    AssertionsTooManyItems,
+    TupleKeyNotSpecified,
+    PageSizeInvalid,
+    TypeDefinitionsTooFew,
+    TypeInvalidLength,
+    TypeInvalidPattern,
+    ContinuationTypeMismatch,
+    ExceededEntityLimit,
+    InvalidStartTime,
+    Conflict,
+    Internal,
+    DeadlineExceeded,
+    ResourceExhausted,
+    Unavailable,
+    UndefinedEndpoint,
+    StoreNotFound,
+    Unimplemented,
+    /// A schema that is refused, under the name that OpenFGA has for the mistake.
+    Schema(&'static str),
+}
+
+impl Code {
+    /// OpenFGA's name and number; `Aborted` has no number of its own, only a status.
+    fn parts(self) -> (&'static str, u16) {
+        match self {
+            Code::ValidationError => ("validation_error", 2000),
+            Code::AuthorizationModelNotFound => ("authorization_model_not_found", 2001),
+            Code::ResolutionTooComplex => ("authorization_model_resolution_too_complex", 2002),
+            Code::InvalidWriteInput => ("invalid_write_input", 2003),
+            Code::DuplicateTuples => ("cannot_allow_duplicate_tuples_in_one_request", 2004),
+            Code::InvalidContinuationToken => ("invalid_continuation_token", 2007),
+            Code::InvalidExpandInput => ("invalid_expand_input", 2010),
+            Code::WriteFailed => ("write_failed_due_to_invalid_input", 2017),
+            Code::LatestAuthorizationModelNotFound => ("latest_authorization_model_not_found", 2020),
+            Code::TypeNotFound => ("type_not_found", 2021),
+            Code::RelationNotFound => ("relation_not_found", 2022),
+            Code::InvalidTuple => ("invalid_tuple", 2027),
+            Code::StoreIdInvalidLength => ("store_id_invalid_length", 2030),
+            Code::AssertionsTooManyItems => ("assertions_too_many_items", 2033),
+            Code::TupleKeyNotSpecified => ("tuple_key_value_not_specified", 2037),
+            Code::PageSizeInvalid => ("page_size_invalid", 2039),
+            Code::TypeDefinitionsTooFew => ("type_definitions_too_few_items", 2045),
+            Code::TypeInvalidLength => ("type_invalid_length", 2046),
+            Code::TypeInvalidPattern => ("type_invalid_pattern", 2047),
+            Code::ContinuationTypeMismatch => ("query_string_type_continuation_token_mismatch", 2052),
+            Code::ExceededEntityLimit => ("exceeded_entity_limit", 2053),
+            Code::InvalidStartTime => ("invalid_start_time", 2059),
+            Code::Conflict => ("Aborted", 0),
+            Code::Internal => ("internal_error", 4000),
+            Code::DeadlineExceeded => ("deadline_exceeded", 4004),
+            Code::ResourceExhausted => ("resource_exhausted", 4006),
+            Code::Unavailable => ("unavailable", 4010),
+            Code::UndefinedEndpoint => ("undefined_endpoint", 5000),
+            Code::StoreNotFound => ("store_id_not_found", 5002),
+            Code::Unimplemented => ("unimplemented", 5004),
+            Code::Schema(name) => (name, 2056),
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        self.parts().0
+    }
+
+    pub(super) fn status(self) -> StatusCode {
+        match self.parts().1 {
+            0 => StatusCode::CONFLICT,
+            2000..3500 => StatusCode::BAD_REQUEST,
+            5000.. => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The number that a streamed error carries: gRPC's.
+    pub(super) fn grpc(self) -> u8 {
+        match self {
+            Code::Conflict => 10,
+            Code::DeadlineExceeded => 4,
+            Code::ResourceExhausted => 8,
+            Code::Unavailable => 14,
+            _ => match self.parts().1 {
+                2000..3500 => 3,
+                5000.. => 5,
+                _ => 13,
+            },
+        }
+    }
+
+    /// Whether a batch reports it as the server's failure rather than the client's.
+    pub(super) fn is_internal(self) -> bool {
+        self.status() == StatusCode::INTERNAL_SERVER_ERROR
+    }
+}
+
+/// An error on its way to the client.
+#[derive(Debug, Clone)]
+pub(super) struct ApiError {
+    pub(super) code: Code,
+    pub(super) message: String,
+    /// The schema that the request was about, when that was known.
+    pub(super) schema: Option<SchemaId>,
+}
+
+impl ApiError {
+    pub(super) fn new(code: Code, message: impl Into<String>) -> ApiError {
+        ApiError { code, message: message.into(), schema: None }
+    }
+
+    pub(super) fn validation(message: impl Into<String>) -> ApiError {
+        ApiError::new(Code::ValidationError, message)
+    }
+
+    pub(super) fn under(mut self, schema: SchemaId) -> ApiError {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// The body: `{"code":…,"message":…}`.
+    pub(super) fn body(&self) -> Vec<u8> {
+        let mut body = serde_json::json!({ "code": self.code.name(), "message": self.message }).to_string();
+        body.push('\n');
+        body.into_bytes()
+    }
+
+    /// The body of an error in a stream.
+    pub(super) fn streamed(&self) -> Vec<u8> {
+        let error = serde_json::json!({
+            "error": { "code": self.code.grpc(), "message": self.message, "details": [] }
+        });
+        format!("{error}\n").into_bytes()
+    }
+}

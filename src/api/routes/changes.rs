@@ -1,0 +1,96 @@
+//! Changes: the log, oldest first. Its tokens never end: the one of the last page shows what comes later.
+
+use std::ops::ControlFlow;
+
+use axum::body::Body as ResponseBody;
+use axum::extract::{Path, Query, State};
+use axum::http::Response;
+use serde_json::json;
+
+use super::super::app::{Answer, App};
+use super::super::error::{ApiError, Code};
+use super::super::fields::{Fields, Form};
+use super::super::page::{Kind, Pages, invalid_token};
+use super::super::query::Parameters;
+use super::super::wire::{time, tuple_json};
+use crate::engine::{ChangeKind, ChangesFrom, ChangesRequest, EngineError, StorageError};
+use crate::tuple::{Revision, Timestamp};
+
+pub(super) async fn changes(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    Query(query): Query<Parameters>,
+) -> Response<ResponseBody> {
+    app.run(Some(store), move |app, store| {
+        let mut fields = Fields::of("ReadChangesRequest");
+        fields.form("StoreId", store, Form::Id);
+        let (size, start) = (query.number("page_size")?, query.time("start_time")?);
+        let size = fields.page_size(size);
+        let (object_type, token) = (query.text("type")?, query.text("continuation_token")?);
+        fields.form("Type", object_type, Form::ChangesType);
+        fields.continuation_token(token);
+        fields.finish()?;
+        let pages = Pages::of(Kind::Changes, &[store, object_type]);
+        let from = match place(&pages, token)? {
+            Some((revision, ordinal)) => ChangesFrom::Behind(revision, ordinal),
+            None => match start {
+                Some(time) if time < Timestamp::default() => {
+                    return Err(ApiError::new(Code::InvalidStartTime, "Invalid start time"));
+                }
+                Some(time) => ChangesFrom::Time(time),
+                None => ChangesFrom::Oldest,
+            },
+        };
+        let Some(id) = app.store(store) else {
+            return Ok(Answer::json(&json!({ "changes": [], "continuation_token": token })));
+        };
+        let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
+        let mut found = Vec::new();
+        let mut last = None;
+        let request = ChangesRequest { store: id, from, object_type };
+        let visited = app.engine.changes(&request, &mut |change, revision| {
+            let (operation, tuple) = match change.kind {
+                ChangeKind::Written | ChangeKind::Replaced => ("TUPLE_OPERATION_WRITE", change.tuple.clone()),
+                ChangeKind::Deleted | ChangeKind::Expired => {
+                    ("TUPLE_OPERATION_DELETE", change.tuple.key.clone().into())
+                }
+            };
+            found.push(json!({
+                "tuple_key": tuple_json(&tuple),
+                "operation": operation,
+                "timestamp": time(revision.time),
+            }));
+            last = Some((change.revision, change.ordinal));
+            if found.len() < size { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        });
+        match visited {
+            Err(EngineError::Storage(StorageError::FutureTime { .. })) => {
+                let message = "invalid ReadChangesRequest.StartTime: value must be less than now";
+                return Err(ApiError::validation(message));
+            }
+            other => other?,
+        }
+        let token = match last {
+            Some((revision, ordinal)) => pages.token(&format!("{revision}.{ordinal}")),
+            None => token.to_owned(),
+        };
+        Ok(Answer::json(&json!({ "changes": found, "continuation_token": token })))
+    })
+    .await
+}
+
+fn place(pages: &Pages, token: &str) -> Result<Option<(Revision, u32)>, ApiError> {
+    let place = match pages.place(token) {
+        Err(_) if pages.is_of_kind(token) => {
+            let message = "The type in the querystring and the continuation token don't match";
+            return Err(ApiError::new(Code::ContinuationTypeMismatch, message));
+        }
+        other => other?,
+    };
+    let Some(place) = place else { return Ok(None) };
+    let read = || {
+        let (revision, ordinal) = place.split_once('.')?;
+        Some((Revision(revision.parse().ok()?), ordinal.parse().ok()?))
+    };
+    read().map(Some).ok_or_else(invalid_token)
+}

@@ -1,0 +1,149 @@
+//! Check, one or several.
+
+use std::collections::HashSet;
+
+use axum::body::Body as ResponseBody;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Response};
+use serde_json::{Map, Value, json};
+
+use super::super::app::{Answer, App, at, ids};
+use super::super::error::{ApiError, Code};
+use super::super::fields::{Fields, Form};
+use super::super::translate;
+use super::super::tuples;
+use super::super::wire::{self, OrEmpty};
+use super::Body;
+use crate::engine::{BatchItem, EngineError, EvalError};
+use crate::tuple::{Tuple, TupleKey};
+
+pub(super) async fn check(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<ResponseBody> {
+    app.run(Some(store), move |app, store| {
+        let request: wire::CheckRequest = wire::read(&super::bytes(body)?)?;
+        let mut fields = Fields::of("CheckRequest");
+        ids(&mut fields, store, request.authorization_model_id.text());
+        look_at(&mut fields, None, request.tuple_key.as_ref());
+        let contextual = tuples::keys(&request.contextual_tuples);
+        let max = app.limits.contextual_tuples_max;
+        tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
+        if !request.consistency.is_known() {
+            fields.wrong("Consistency", "value must be one of the defined enum values");
+        }
+        fields.finish()?;
+        let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
+        let answer = || {
+            let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
+            view.check(key.as_ref(), &contextual).map_err(check_error)
+        };
+        let answer = answer().map_err(|error| error.under(view.schema()))?;
+        Ok(Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view))
+    })
+    .await
+}
+
+pub(super) async fn batch(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<ResponseBody> {
+    app.run(Some(store), move |app, store| {
+        let request: wire::BatchCheckRequest = wire::read(&super::bytes(body)?)?;
+        let checks = request.checks.unwrap_or_default();
+        let mut fields = Fields::of("BatchCheckRequest");
+        ids(&mut fields, store, request.authorization_model_id.text());
+        if checks.is_empty() {
+            fields.wrong("Checks", "value must contain at least 1 item(s)");
+        }
+        for check in &checks {
+            let message = "BatchCheckItem";
+            look_at(&mut fields, Some(message), check.tuple_key.as_ref());
+            let contextual = tuples::keys(&check.contextual_tuples);
+            let max = app.limits.contextual_tuples_max;
+            tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
+            fields.form_in(Some(message), "CorrelationId", check.correlation_id.text(), Form::CorrelationId);
+        }
+        if !request.consistency.is_known() {
+            fields.wrong("Consistency", "value must be one of the defined enum values");
+        }
+        fields.finish()?;
+        let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
+        let refuse = |message: String| Err(ApiError::validation(message).under(view.schema()));
+        let max = app.limits.batch_checks_max;
+        if checks.len() > max {
+            let count = checks.len();
+            return refuse(format!("batchCheck received {count} checks, the maximum allowed is {max}"));
+        }
+        let mut ids = HashSet::new();
+        for check in &checks {
+            if !ids.insert(check.correlation_id.text()) {
+                return refuse(format!("received duplicate correlation id: {}", check.correlation_id.text()));
+            }
+        }
+        let mut result = Map::new();
+        let (mut asked, mut items) = (Vec::new(), Vec::new());
+        for check in &checks {
+            let contextual = tuples::keys(&check.contextual_tuples);
+            match question(check.tuple_key.as_ref(), contextual) {
+                Ok((tuple, contextual)) => {
+                    asked.push(check.correlation_id.text());
+                    items.push(BatchItem { tuple, contextual });
+                }
+                Err(error) => drop(result.insert(check.correlation_id.text().to_owned(), failed(&error))),
+            }
+        }
+        for (id, answer) in asked.into_iter().zip(view.batch_check(&items)) {
+            let json = match answer {
+                Ok(allowed) => json!({ "allowed": allowed }),
+                Err(error) => failed(&check_error(error)),
+            };
+            result.insert(id.to_owned(), json);
+        }
+        Ok(Answer::json(&json!({ "result": result })).of_view(app, &view))
+    })
+    .await
+}
+
+fn failed(error: &ApiError) -> Value {
+    let kind = if error.code.is_internal() { "internal_error" } else { "input_error" };
+    json!({ "error": { kind: error.code.name(), "message": error.message } })
+}
+
+fn look_at(fields: &mut Fields, of: Option<&'static str>, key: Option<&wire::TupleKey>) {
+    let Some(key) = key else {
+        return fields.wrong_in(of, "TupleKey", "value is required");
+    };
+    let message = Some("CheckRequestTupleKey");
+    fields.form_in(message, "User", key.user.text(), Form::Word(512));
+    fields.form_in(message, "Relation", key.relation.text(), Form::RelationName);
+    fields.form_in(message, "Object", key.object.text(), Form::Word(256));
+}
+
+fn question(
+    key: Option<&wire::TupleKey>,
+    contextual: Option<&[wire::TupleKey]>,
+) -> Result<(TupleKey, Vec<Tuple>), ApiError> {
+    let key = key.cloned().unwrap_or_default();
+    let tuple = translate::tuple_key(key.user.text(), key.relation.text(), key.object.text());
+    let tuple = tuple.map_err(|reason| ApiError::validation(format!("invalid relation: {reason}")))?;
+    Ok((tuple, tuples::contextual(contextual)?))
+}
+
+/// OpenFGA says of every unknown name that it is an invalid relation.
+fn check_error(error: EngineError) -> ApiError {
+    let is_name = matches!(
+        &error,
+        EngineError::Eval(EvalError::UnknownType { .. } | EvalError::UnknownRelation { .. })
+    );
+    let mut error = ApiError::from(error);
+    if is_name {
+        error.code = Code::ValidationError;
+        error.message = format!("invalid relation: {}", error.message);
+    }
+    error
+}

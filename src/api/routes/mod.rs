@@ -1,0 +1,88 @@
+//! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
+
+mod assertions;
+mod changes;
+mod check;
+mod expand;
+mod list_objects;
+mod list_users;
+mod lists;
+mod read;
+mod schemas;
+mod stores;
+mod write;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Response, StatusCode};
+use axum::routing::{get, post, put};
+
+use super::app::{App, respond};
+use super::error::{ApiError, Code};
+
+/// Every route.
+pub(super) fn router(app: App) -> Router {
+    let limit = app.limits.body_bytes_max;
+    Router::new()
+        .route("/stores", post(stores::create).get(stores::list))
+        .route("/stores/{store}", get(stores::find).delete(stores::delete))
+        .route("/stores/{store}/authorization-models", post(schemas::write).get(schemas::list))
+        .route("/stores/{store}/authorization-models/{schema}", get(schemas::find))
+        .route("/stores/{store}/write", post(write::write))
+        .route("/stores/{store}/read", post(read::read))
+        .route("/stores/{store}/changes", get(changes::changes))
+        .route("/stores/{store}/check", post(check::check))
+        .route("/stores/{store}/batch-check", post(check::batch))
+        .route("/stores/{store}/expand", post(expand::expand))
+        .route("/stores/{store}/list-objects", post(list_objects::list))
+        .route("/stores/{store}/streamed-list-objects", post(list_objects::stream))
+        .route("/stores/{store}/list-users", post(list_users::list))
+        .route("/stores/{store}/assertions/{schema}", put(assertions::write).get(assertions::read))
+        .route("/healthz", get(health))
+        .route("/openapi.json", get(openapi))
+        .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })
+        .fallback(|| async { refuse(Code::UndefinedEndpoint, "Not Found") })
+        .layer(DefaultBodyLimit::max(limit))
+        .with_state(app)
+}
+
+fn refuse(code: Code, message: &str) -> Response<axum::body::Body> {
+    respond(None, Err(ApiError::new(code, message)), std::time::Instant::now())
+}
+
+/// The body of a request, or what to answer when it cannot be had.
+pub(super) type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
+
+/// The bytes of a body.
+fn bytes(body: Body) -> Result<Bytes, ApiError> {
+    body.map_err(|error| {
+        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            // OpenFGA's status for it; clients know it.
+            ApiError::new(Code::ResourceExhausted, "the body is larger than this server takes")
+        } else {
+            ApiError::validation("malformed JSON")
+        }
+    })
+}
+
+async fn health(
+    axum::extract::Query(query): axum::extract::Query<std::collections::HashMap<String, String>>,
+) -> Response<axum::body::Body> {
+    match query.get("service").map(String::as_str) {
+        None | Some("" | "openfga.v1.OpenFGAService") => {
+            let answer = super::app::Answer::json(&serde_json::json!({ "status": "SERVING" }));
+            respond(None, Ok(answer), std::time::Instant::now())
+        }
+        Some(service) => refuse(
+            Code::UndefinedEndpoint,
+            &format!("service '{service}' is not registered with the Health server"),
+        ),
+    }
+}
+
+async fn openapi() -> Response<axum::body::Body> {
+    let mut response = Response::new(axum::body::Body::from(super::OPENAPI));
+    super::app::head(&mut response, None);
+    response
+}

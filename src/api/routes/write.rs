@@ -1,0 +1,142 @@
+//! Write: tuples come and go, all of them in one revision, or none.
+
+use axum::body::Body as ResponseBody;
+use axum::extract::{Path, State};
+use axum::http::Response;
+use serde_json::json;
+
+use super::super::app::{Answer, Answered, App, SCHEMA_ID, TOKEN, ids};
+use super::super::error::{ApiError, Code};
+use super::super::fields::{Fields, Form};
+use super::super::translate::{missing_tuple, parts_of, too_many_tuples, tuple_key};
+use super::super::tuples;
+use super::super::wire::{self, Deletes, OrEmpty, Writes};
+use super::Body;
+use crate::engine::{At, EngineError, OnDuplicate, OnMissing, Precondition, View, WriteRequest};
+use crate::tuple::{StoreId, TupleKey};
+
+pub(super) async fn write(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    body: Body,
+) -> Response<ResponseBody> {
+    app.run(Some(store), move |app, store| {
+        let request: wire::WriteRequest = wire::read(&super::bytes(body)?)?;
+        look_at(store, &request)?;
+        // Of the newest state: also a mere deletion needs a schema, and errors are answered with its id.
+        let view = app.view(store, request.authorization_model_id.text(), &At::Head)?;
+        let schema = view.schema();
+        apply(app, view, store, request).map_err(|error| error.under(schema))
+    })
+    .await
+}
+
+fn look_at(store: &str, request: &wire::WriteRequest) -> Result<(), ApiError> {
+    let mut fields = Fields::of("WriteRequest");
+    ids(&mut fields, store, request.authorization_model_id.text());
+    if let Some(Writes { tuple_keys, .. }) = &request.writes {
+        let keys = tuple_keys.as_deref().unwrap_or_default();
+        if keys.is_empty() {
+            fields.wrong_in(Some("WriteRequestWrites"), "TupleKeys", "value must contain at least 1 item(s)");
+        }
+        for key in keys {
+            tuples::look_at(&mut fields, key);
+        }
+    }
+    if let Some(Deletes { tuple_keys, .. }) = &request.deletes {
+        let keys = tuple_keys.as_deref().unwrap_or_default();
+        if keys.is_empty() {
+            fields.wrong_in(
+                Some("WriteRequestDeletes"),
+                "TupleKeys",
+                "value must contain at least 1 item(s)",
+            );
+        }
+        let message = Some("TupleKeyWithoutCondition");
+        for key in keys {
+            fields.form_in(message, "User", key.user.text(), Form::WordOrEmpty(512));
+            fields.form_in(message, "Relation", key.relation.text(), Form::RelationNameOrEmpty);
+            fields.form_in(message, "Object", key.object.text(), Form::WordOrEmpty(256));
+        }
+    }
+    fields.finish()
+}
+
+fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) -> Answered {
+    let store_id: StoreId = store.parse().map_err(|_| ApiError::validation("the store's id is no ULID"))?;
+    let named = (!request.authorization_model_id.text().is_empty()).then(|| view.schema());
+    drop(view);
+    let writes = request.writes.unwrap_or_default();
+    let deletes = request.deletes.unwrap_or_default();
+    let on_duplicate = match writes.on_duplicate.text() {
+        "" | "error" => OnDuplicate::Error,
+        "ignore" => OnDuplicate::Ignore,
+        // Ours.
+        "replace" => OnDuplicate::Replace,
+        other => return Err(ApiError::validation(format!("invalid on_duplicate option: {other}"))),
+    };
+    let on_missing = match deletes.on_missing.text() {
+        "" | "error" => OnMissing::Error,
+        "ignore" => OnMissing::Ignore,
+        other => return Err(ApiError::validation(format!("invalid on_missing option: {other}"))),
+    };
+    let written = writes.tuple_keys.unwrap_or_default();
+    let deleted = deletes.tuple_keys.unwrap_or_default();
+    let limit = app.limits.write_tuples_max;
+    if written.len() + deleted.len() > limit {
+        return Err(too_many_tuples(limit));
+    }
+    let writes: Result<_, ApiError> =
+        written.iter().map(|key| tuples::tuple(key, Code::ValidationError)).collect();
+    let deletes: Result<Vec<Option<TupleKey>>, ApiError> =
+        deleted.iter().map(|key| deleted_key(key, on_missing)).collect();
+    let preconditions: Result<Vec<Precondition>, ApiError> = request
+        .preconditions
+        .unwrap_or_default()
+        .iter()
+        .map(|text| {
+            text.parse()
+                .map_err(|error: crate::engine::PreconditionError| ApiError::validation(error.to_string()))
+        })
+        .collect();
+    let request = WriteRequest {
+        store: store_id,
+        writes: writes?,
+        deletes: deletes?.into_iter().flatten().collect(),
+        preconditions: preconditions?,
+        on_duplicate,
+        on_missing,
+        schema: named,
+    };
+    if request.writes.is_empty() && request.deletes.is_empty() && !deleted.is_empty() {
+        // Nothing of what is to be gone can be there.
+        return Ok(Answer::json(&json!({})));
+    }
+    let answer = match app.engine.write(request) {
+        Ok(answer) => answer,
+        Err(error) => {
+            let is_bad_tuple =
+                matches!(&error, EngineError::Refused(crate::engine::WriteRefusal::Rejected { .. }));
+            let mut error = ApiError::from(error);
+            if is_bad_tuple {
+                error.code = Code::ValidationError;
+            }
+            return Err(error);
+        }
+    };
+    let mut reply = Answer::json(&json!({})).with(TOKEN, &app.engine.seal(&answer.token));
+    if let Some(schema) = answer.schema {
+        reply = reply.with(SCHEMA_ID, &schema.to_string());
+    }
+    Ok(reply)
+}
+
+/// A tuple to be deleted; one that cannot be written is missing.
+fn deleted_key(key: &wire::TupleKey, on_missing: OnMissing) -> Result<Option<TupleKey>, ApiError> {
+    let (user, relation, object) = (key.user.text(), key.relation.text(), key.object.text());
+    match (tuple_key(user, relation, object), on_missing) {
+        (Ok(key), _) => Ok(Some(key)),
+        (Err(_), OnMissing::Ignore) => Ok(None),
+        (Err(_), OnMissing::Error) => Err(missing_tuple(&parts_of(user, relation, object))),
+    }
+}

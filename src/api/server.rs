@@ -1,0 +1,127 @@
+//! The server: listens, answers, and ends without breaking off what it has begun.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::{HeaderName, HeaderValue, Request, Response};
+use axum::middleware::{self, Next};
+use tokio::net::TcpListener;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
+
+use super::app::{ApiLimits, App, respond};
+use super::error::{ApiError, Code};
+use super::routes;
+use crate::engine::Engine;
+
+/// How long requests that were begun may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The file in a data directory that names the server which has it open.
+const URL_FILE: &str = "stonetown.url";
+
+/// Why a server does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The address cannot be listened at.
+    #[error("cannot listen at {address}: {cause}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// The data directory cannot be told who serves it.
+    #[error("cannot write `{}`: {cause}", path.display())]
+    UrlFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// Serving failed.
+    #[error("the server failed: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A server that listens, and is about to answer.
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    address: SocketAddr,
+    url_file: PathBuf,
+}
+
+impl Server {
+    /// Listens, and leaves the URL in the data directory.
+    pub async fn bind(
+        engine: Arc<Engine>,
+        limits: ApiLimits,
+        address: SocketAddr,
+    ) -> Result<Server, ServerError> {
+        let listen = |cause| ServerError::Listen { address, cause };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let url_file = engine.dir().join(URL_FILE);
+        std::fs::write(&url_file, format!("http://{address}\n"))
+            .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
+        let app = App { engine, limits: Arc::new(limits) };
+        let cors = CorsLayer::new()
+            .allow_origin(Any)
+            .allow_methods(AllowMethods::mirror_request())
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers(Any);
+        let router = routes::router(app)
+            .layer(CatchPanicLayer::custom(|_| {
+                let error = ApiError::new(Code::Internal, "Internal Server Error");
+                respond(None, Err(error), std::time::Instant::now())
+            }))
+            .layer(middleware::from_fn(name_request))
+            .layer(cors);
+        Ok(Server { listener, router, address, url_file })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers until `stop` is done; then ends what has been begun, for at most ten seconds.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let serve = axum::serve(self.listener, self.router)
+            .with_graceful_shutdown(async move {
+                stop.await;
+                // Nobody waits for it when serving has ended by itself.
+                let _ = stopping.send(());
+            })
+            .into_future();
+        let grace = async move {
+            if stopped.await.is_ok() {
+                tokio::time::sleep(GRACE).await;
+            } else {
+                std::future::pending::<()>().await;
+            }
+        };
+        let served = tokio::select! {
+            served = serve => served.map_err(ServerError::Serve),
+            () = grace => Ok(()),
+        };
+        // The next process to open the directory writes its own.
+        let _ = std::fs::remove_file(&self.url_file);
+        served
+    }
+}
+
+/// Gives every response an id, to be found again in logs.
+async fn name_request(request: Request<axum::body::Body>, next: Next) -> Response<axum::body::Body> {
+    let id = ulid::Ulid::generate().to_string();
+    let mut response = next.run(request).await;
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    response
+}

@@ -1,0 +1,296 @@
+//! What requests say and answers are: OpenFGA's names. Any field may be missing or null; unknown ones are passed over.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::error::ApiError;
+use crate::tuple::Timestamp;
+
+/// Reads the first JSON value of a body; an empty body is an empty object.
+pub(super) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
+    let Some(first) = body.iter().position(|b| !b.is_ascii_whitespace()) else { return Ok(T::default()) };
+    if body[first] != b'{' && serde_json::from_slice::<Value>(body).is_ok() {
+        return Err(ApiError::validation("syntax error (line 1:1): the body has to be a JSON object"));
+    }
+    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<T>();
+    match values.next() {
+        Some(Ok(value)) => Ok(value),
+        Some(Err(error)) if error.is_eof() => Err(ApiError::validation("malformed JSON")),
+        Some(Err(error)) => Err(ApiError::validation(error.to_string())),
+        None => Ok(T::default()),
+    }
+}
+
+/// A message within another: a JSON object, never an array of its fields.
+fn message<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    struct Message<T>(std::marker::PhantomData<T>);
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Message<T> {
+        type Value = Option<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_unit<E>(self) -> Result<Option<T>, E> {
+            Ok(None)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+        }
+    }
+    deserializer.deserialize_any(Message(std::marker::PhantomData))
+}
+
+/// A number, also as a text.
+fn page_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Size {
+        Number(i64),
+        Text(String),
+    }
+    match Option::<Size>::deserialize(deserializer)? {
+        None => Ok(None),
+        Some(Size::Number(number)) => Ok(Some(number)),
+        Some(Size::Text(text)) => text.parse().map(Some).map_err(|_| {
+            serde::de::Error::custom(format_args!("invalid value for int32 field value: \"{text}\""))
+        }),
+    }
+}
+
+/// The value of a field that may be missing.
+pub(super) trait OrEmpty {
+    /// The text, or an empty one.
+    fn text(&self) -> &str;
+}
+
+impl OrEmpty for Option<String> {
+    fn text(&self) -> &str {
+        self.as_deref().unwrap_or("")
+    }
+}
+
+/// How fresh the answer has to be. Every answer is: nothing is cached.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Consistency(Option<Value>);
+
+impl Consistency {
+    /// Unknown names are passed over, as OpenFGA does; unknown numbers are not.
+    pub(super) fn is_known(&self) -> bool {
+        match &self.0 {
+            Some(Value::Number(number)) => matches!(number.as_i64(), Some(0 | 100 | 200)),
+            _ => true,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TupleKey {
+    pub(super) user: Option<String>,
+    pub(super) relation: Option<String>,
+    pub(super) object: Option<String>,
+    #[serde(deserialize_with = "message")]
+    pub(super) condition: Option<Condition>,
+    /// Ours: when the tuple ends, RFC 3339.
+    pub(super) expires_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Condition {
+    pub(super) name: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct TupleKeys {
+    pub(super) tuple_keys: Option<Vec<TupleKey>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CreateStoreRequest {
+    pub(super) name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WriteRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) writes: Option<Writes>,
+    #[serde(deserialize_with = "message")]
+    pub(super) deletes: Option<Deletes>,
+    pub(super) authorization_model_id: Option<String>,
+    /// Ours: what has to be true before, each as `stonetown write --if` takes it.
+    pub(super) preconditions: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Writes {
+    pub(super) tuple_keys: Option<Vec<TupleKey>>,
+    pub(super) on_duplicate: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Deletes {
+    pub(super) tuple_keys: Option<Vec<TupleKey>>,
+    pub(super) on_missing: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ReadRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    #[serde(deserialize_with = "page_size")]
+    pub(super) page_size: Option<i64>,
+    pub(super) continuation_token: Option<String>,
+    pub(super) consistency: Consistency,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CheckRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    #[serde(deserialize_with = "message")]
+    pub(super) contextual_tuples: Option<TupleKeys>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    pub(super) consistency: Consistency,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BatchCheckRequest {
+    pub(super) checks: Option<Vec<BatchCheckItem>>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) consistency: Consistency,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BatchCheckItem {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    #[serde(deserialize_with = "message")]
+    pub(super) contextual_tuples: Option<TupleKeys>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    pub(super) correlation_id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ExpandRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) consistency: Consistency,
+    #[serde(deserialize_with = "message")]
+    pub(super) contextual_tuples: Option<TupleKeys>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListObjectsRequest {
+    #[serde(rename = "type")]
+    pub(super) object_type: Option<String>,
+    pub(super) relation: Option<String>,
+    pub(super) user: Option<String>,
+    #[serde(deserialize_with = "message")]
+    pub(super) contextual_tuples: Option<TupleKeys>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    pub(super) consistency: Consistency,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ListUsersRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) object: Option<Object>,
+    pub(super) relation: Option<String>,
+    pub(super) user_filters: Option<Vec<UserFilter>>,
+    pub(super) contextual_tuples: Option<Vec<TupleKey>>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    pub(super) consistency: Consistency,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Object {
+    #[serde(rename = "type")]
+    pub(super) object_type: Option<String>,
+    pub(super) id: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UserFilter {
+    #[serde(rename = "type")]
+    pub(super) user_type: Option<String>,
+    pub(super) relation: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct WriteAssertionsRequest {
+    pub(super) assertions: Option<Vec<Assertion>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Assertion {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    pub(super) expectation: Option<bool>,
+    pub(super) contextual_tuples: Option<Vec<TupleKey>>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+}
+
+/// A store, as it is answered.
+#[derive(Debug, Serialize)]
+pub(super) struct Store {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) created_at: String,
+    pub(super) updated_at: String,
+}
+
+/// A tuple, as it is answered.
+pub(super) fn tuple_json(tuple: &crate::tuple::Tuple) -> Value {
+    let condition = tuple.condition.as_ref().map(|condition| {
+        // It was JSON when it was written.
+        let context: Value = serde_json::from_str(condition.context().as_str()).unwrap_or(Value::Null);
+        serde_json::json!({ "name": condition.name(), "context": context })
+    });
+    let mut json = serde_json::json!({
+        "user": tuple.key.subject.to_string(),
+        "relation": tuple.key.relation.as_str(),
+        "object": tuple.key.object.to_string(),
+        "condition": condition,
+    });
+    if let Some(end) = tuple.expires_at {
+        json["expires_at"] = Value::String(time(end));
+    }
+    json
+}
+
+/// A time, as it is answered: RFC 3339 with 0, 3 or 6 digits behind the second.
+pub(super) fn time(time: Timestamp) -> String {
+    let text = time.to_string();
+    let Some((second, digits)) = text.trim_end_matches('Z').split_once('.') else { return text };
+    let width = if digits.len() <= 3 { 3 } else { 6 };
+    format!("{second}.{digits:0<width$}Z")
+}

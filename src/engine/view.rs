@@ -1,0 +1,79 @@
+//! A view: one state of one store under one schema, to ask several questions of.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::admission::{Rejection, admit};
+use super::at::At;
+use super::error::EngineError;
+use crate::eval::{Program, Question};
+use crate::storage::{Overlay, StateReader, StoreRecord, TupleReader};
+use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
+
+/// One state of one store, under one snapshot, and the schema that questions about it are asked under.
+pub struct View<'e> {
+    pub(super) engine: &'e Engine,
+    pub(super) state: StateReader<'e>,
+    pub(super) program: Arc<Program>,
+    store: StoreRecord,
+    schema: SchemaId,
+}
+
+impl Engine {
+    /// Opens a view; no schema named: the one in force in that state.
+    ///
+    /// # Errors
+    /// No such store, state or schema.
+    pub fn view(&self, store: StoreId, schema: Option<SchemaId>, at: &At) -> Result<View<'_>, EngineError> {
+        let store = self.store(store)?;
+        let state = self.state(&store, at)?;
+        let (schema, program) = self.program(&store, schema, state.schema()?)?;
+        Ok(View { engine: self, state, program, store, schema })
+    }
+}
+
+impl View<'_> {
+    /// The schema that questions are asked under.
+    pub fn schema(&self) -> SchemaId {
+        self.schema
+    }
+
+    /// The state and time: asking there again gives the same answers.
+    pub fn token(&self) -> Token {
+        self.engine.token_of(self.store.id, &self.state)
+    }
+
+    /// Whether a question can be asked: all names in it are known, and the schema lets the contextual tuples in.
+    pub fn look_up(&self, tuple: TupleRef<'_>, contextual: &[Tuple]) -> Result<(), EngineError> {
+        Question::resolve(self.program.schema(), tuple)?;
+        self.with(contextual, |_| Ok(()))
+    }
+
+    /// Has a question asked of the state with contextual tuples.
+    ///
+    /// # Errors
+    /// The first tuple that the schema does not let in.
+    pub(super) fn with<T>(
+        &self,
+        contextual: &[Tuple],
+        ask: impl FnOnce(&dyn TupleReader) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        self.over(&self.state, contextual, ask)
+    }
+
+    /// The same, over a reader of the same state.
+    pub(super) fn over<T>(
+        &self,
+        base: &dyn TupleReader,
+        contextual: &[Tuple],
+        ask: impl FnOnce(&dyn TupleReader) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        for tuple in contextual {
+            admit(self.program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
+        }
+        if contextual.is_empty() {
+            return ask(base);
+        }
+        ask(&Overlay::contextual(base, contextual.iter().cloned()))
+    }
+}
