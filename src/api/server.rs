@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue, Request, Response};
 use axum::middleware::{self, Next};
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
@@ -91,8 +92,10 @@ impl Server {
 
     /// Answers until `stop` is done; then ends what has been begun, for at most ten seconds.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
+        // Answers are small: waiting to fill a packet only delays them. A connection without it works too.
+        let listener = self.listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serve = axum::serve(self.listener, self.router)
+        let serve = axum::serve(listener, self.router)
             .with_graceful_shutdown(async move {
                 stop.await;
                 // Nobody waits for it when serving has ended by itself.
