@@ -1,0 +1,61 @@
+//! A running server, as users run it: the program, in a process of its own, on a free port.
+
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A `stonetown serve` that is killed when this is dropped. The directory goes last.
+pub(crate) struct Served {
+    process: Child,
+    pub(crate) url: String,
+    dir: TempDir,
+}
+
+impl Served {
+    /// Starts a server on a new data directory.
+    pub(crate) fn start() -> Served {
+        let dir = TempDir::new().unwrap();
+        let mut process = Command::new(env!("CARGO_BIN_EXE_stonetown"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("the server said: {line}")).to_owned();
+        Served { process, url, dir }
+    }
+
+    #[allow(dead_code, reason = "not every test looks into the directory")]
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    #[allow(dead_code, reason = "not every test measures")]
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Tells the server to stop, and waits until it has; whether it ended well, and what it said.
+    #[allow(dead_code, reason = "most tests just let it go")]
+    pub(crate) fn stop(mut self) -> (bool, String) {
+        let stopped = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(stopped.unwrap().success());
+        let status = self.process.wait().unwrap();
+        let mut said = String::new();
+        self.process.stdout.as_mut().unwrap().read_to_string(&mut said).unwrap();
+        (status.success(), said)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
