@@ -1,6 +1,6 @@
 //! A running server, as users run it: the program, in a process of its own, on a free port.
 
-use std::io::{BufRead, BufReader, Read as _};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -10,16 +10,22 @@ use tempfile::TempDir;
 pub(crate) struct Served {
     process: Child,
     pub(crate) url: String,
-    dir: TempDir,
+    /// None: it was handed on.
+    dir: Option<TempDir>,
 }
 
 impl Served {
     /// Starts a server on a new data directory.
     pub(crate) fn start() -> Served {
-        let dir = TempDir::new().unwrap();
+        Served::on(TempDir::new().unwrap(), &[])
+    }
+
+    /// Starts a server on a data directory, with further arguments.
+    pub(crate) fn on(dir: TempDir, arguments: &[&str]) -> Served {
         let mut process = Command::new(env!("CARGO_BIN_EXE_stonetown"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(dir.path())
+            .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -27,12 +33,12 @@ impl Served {
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
         let url = url.unwrap_or_else(|| panic!("the server said: {line}")).to_owned();
-        Served { process, url, dir }
+        Served { process, url, dir: Some(dir) }
     }
 
     #[allow(dead_code, reason = "not every test looks into the directory")]
     pub(crate) fn dir(&self) -> &Path {
-        self.dir.path()
+        self.dir.as_ref().unwrap().path()
     }
 
     #[allow(dead_code, reason = "not every test measures")]
@@ -40,15 +46,21 @@ impl Served {
         self.process.id()
     }
 
-    /// Tells the server to stop, and waits until it has; whether it ended well, and what it said.
+    /// Tells the server to stop, and waits until it has: whether it ended well, and its directory.
     #[allow(dead_code, reason = "most tests just let it go")]
-    pub(crate) fn stop(mut self) -> (bool, String) {
-        let stopped = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
-        assert!(stopped.unwrap().success());
+    pub(crate) fn stop(mut self) -> (bool, TempDir) {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(told.unwrap().success());
         let status = self.process.wait().unwrap();
-        let mut said = String::new();
-        self.process.stdout.as_mut().unwrap().read_to_string(&mut said).unwrap();
-        (status.success(), said)
+        (status.success(), self.dir.take().unwrap())
+    }
+
+    /// The same data, served by a new process.
+    #[allow(dead_code, reason = "most tests need one only")]
+    pub(crate) fn restart(self) -> Served {
+        let (ended_well, dir) = self.stop();
+        assert!(ended_well);
+        Served::on(dir, &[])
     }
 }
 
