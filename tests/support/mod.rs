@@ -1,5 +1,7 @@
 //! A running server, as users run it: the program, in a process of its own, on a free port.
 
+#![allow(dead_code, reason = "each test uses a part")]
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -36,18 +38,15 @@ impl Served {
         Served { process, url, dir: Some(dir) }
     }
 
-    #[allow(dead_code, reason = "not every test looks into the directory")]
     pub(crate) fn dir(&self) -> &Path {
         self.dir.as_ref().unwrap().path()
     }
 
-    #[allow(dead_code, reason = "not every test measures")]
     pub(crate) fn process_id(&self) -> u32 {
         self.process.id()
     }
 
     /// Tells the server to stop, and waits until it has: whether it ended well, and its directory.
-    #[allow(dead_code, reason = "most tests just let it go")]
     pub(crate) fn stop(mut self) -> (bool, TempDir) {
         let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
         assert!(told.unwrap().success());
@@ -56,7 +55,6 @@ impl Served {
     }
 
     /// The same data, served by a new process.
-    #[allow(dead_code, reason = "most tests need one only")]
     pub(crate) fn restart(self) -> Served {
         let (ended_well, dir) = self.stop();
         assert!(ended_well);
