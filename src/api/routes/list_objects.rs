@@ -85,7 +85,7 @@ impl Asked {
         body: Body,
         name: &'static str,
     ) -> Result<Asked, ApiError> {
-        let request: ListObjectsRequest = wire::read(&super::bytes(body)?)?;
+        let request: ListObjectsRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of(name);
         let schema = request.authorization_model_id.text();
         ids(&mut fields, store, schema);

@@ -55,8 +55,8 @@ fn refuse(code: Code, message: &str) -> Response<axum::body::Body> {
 pub(super) type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
 /// The bytes of a body.
-fn bytes(body: Body) -> Result<Bytes, ApiError> {
-    body.map_err(|error| {
+fn bytes(body: &Body) -> Result<&Bytes, ApiError> {
+    body.as_ref().map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             // OpenFGA's status for it; clients know it.
             ApiError::new(Code::ResourceExhausted, "the body is larger than this server takes")

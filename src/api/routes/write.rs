@@ -21,7 +21,7 @@ pub(super) async fn write(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: wire::WriteRequest = wire::read(&super::bytes(body)?)?;
+        let request: wire::WriteRequest = wire::read(super::bytes(&body)?)?;
         look_at(store, &request)?;
         // Of the newest state: also a mere deletion needs a schema, and errors are answered with its id.
         let view = app.view(store, request.authorization_model_id.text(), &At::Head)?;
