@@ -271,6 +271,18 @@ fn a_question_can_be_asked_of_the_past() {
     assert_eq!(past.header("stonetown-token"), then);
     let read = client.post("read", &Value::Null, &[("stonetown-at", &then)]);
     assert_eq!(read.body["tuples"].as_array().unwrap().len(), 1);
+    // At least as new as one's own write; a state that is not there yet is an error at once, never an old answer.
+    let newest = client.write(&[("doc:2", "viewer", "user:anne")]);
+    let newest = newest.header("stonetown-token");
+    let fresh = client.post("check", &check, &[("stonetown-at-least", newest)]);
+    assert_eq!((fresh.status, &fresh.body["allowed"]), (200, &json!(false)));
+    let other = Client::new(&server);
+    let foreign = other.post("check", &check, &[("stonetown-at-least", newest)]);
+    assert_eq!((foreign.status, &foreign.body["code"]), (400, &json!("validation_error")));
+    let both = client.post("check", &check, &[("stonetown-at-least", newest), ("stonetown-at", newest)]);
+    assert_eq!((both.status, &both.body["code"]), (400, &json!("validation_error")));
+    let write = client.post("write", &gone, &[("stonetown-at", newest)]);
+    assert_eq!((write.status, &write.body["code"]), (400, &json!("validation_error")));
     for wrong in ["yesterday", "2100-01-01T00:00:00Z", &then.replace('A', "B")] {
         let refused = client.post("check", &check, &[("stonetown-at", wrong)]);
         assert_eq!((refused.status, &refused.body["code"]), (400, &json!("validation_error")), "{wrong}");

@@ -19,6 +19,8 @@ pub(super) const DURATION: HeaderName = HeaderName::from_static("fga-query-durat
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("stonetown-token");
 /// The state that a question is asked of: a token or a time.
 pub(super) const AT: HeaderName = HeaderName::from_static("stonetown-at");
+/// The state that a question is asked of has to be no older than this token's.
+pub(super) const AT_LEAST: HeaderName = HeaderName::from_static("stonetown-at-least");
 /// A list may hold so many entries.
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("stonetown-limit");
 /// A list may take so many milliseconds.
@@ -182,9 +184,21 @@ pub(super) fn ids(fields: &mut Fields, store: &str, schema: &str) {
 
 /// The state that a request asks about.
 pub(super) fn at(headers: &HeaderMap) -> Result<At, ApiError> {
-    let Some(value) = headers.get(AT) else { return Ok(At::Head) };
-    let text = value.to_str().map_err(|_| ApiError::validation("header Stonetown-At is not a text"))?;
-    text.parse().map_err(|error: EngineError| ApiError::validation(error.to_string()))
+    let text = |value: &HeaderValue, name: &str| {
+        let error = || ApiError::validation(format!("header {name} is not a text"));
+        value.to_str().map(str::to_owned).map_err(|_| error())
+    };
+    match (headers.get(AT), headers.get(AT_LEAST)) {
+        (None, None) => Ok(At::Head),
+        (None, Some(least)) => Ok(At::AtLeast(text(least, "Stonetown-At-Least")?)),
+        (Some(at), None) => {
+            let at = text(at, "Stonetown-At")?;
+            at.parse().map_err(|error: EngineError| ApiError::validation(error.to_string()))
+        }
+        (Some(_), Some(_)) => {
+            Err(ApiError::validation("headers Stonetown-At and Stonetown-At-Least exclude each other"))
+        }
+    }
 }
 
 /// A number in a header.

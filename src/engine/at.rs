@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::Engine;
 use super::error::EngineError;
-use crate::storage::{StateReader, StoreRecord};
+use crate::storage::{StateReader, StorageError, StoreRecord, TupleReader};
 use crate::tuple::{Timestamp, Token};
 
 /// Which state, and what is taken as now.
@@ -13,6 +13,8 @@ pub enum At {
     /// The newest state, now.
     #[default]
     Head,
+    /// The newest state, now, which has to be no older than a token's.
+    AtLeast(String),
     /// A token: its revision, its time.
     Token(String),
     /// The last state committed at or before a time, seen at that time.
@@ -44,6 +46,15 @@ impl Engine {
         let database = self.database();
         match at {
             At::Head => Ok(database.head(store.number)?),
+            At::AtLeast(text) => {
+                let token = self.open_token(store, text)?;
+                let state = database.head(store.number)?;
+                if state.revision() < token.revision {
+                    let (asked, head) = (token.revision, state.revision());
+                    return Err(StorageError::AboveHead { asked, head }.into());
+                }
+                Ok(state)
+            }
             At::Time(time) => Ok(database.at_time(store.number, *time)?),
             At::Token(text) => {
                 let token = self.open_token(store, text)?;
