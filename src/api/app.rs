@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::translate::{no_schema, unknown_schema};
+use super::watchers::Watchers;
 use crate::engine::{At, Engine, EngineError, StorageError, View};
 use crate::tuple::{SchemaId, StoreId};
 
@@ -60,6 +61,7 @@ impl Default for ApiLimits {
 pub(super) struct App {
     pub(super) engine: Arc<Engine>,
     pub(super) limits: Arc<ApiLimits>,
+    pub(super) watchers: Arc<Watchers>,
 }
 
 /// How much a request may take where it runs.

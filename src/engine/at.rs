@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Engine;
 use super::error::EngineError;
 use crate::storage::{StateReader, StorageError, StoreRecord, TupleReader};
-use crate::tuple::{Timestamp, Token};
+use crate::tuple::{Revision, StoreId, Timestamp, Token};
 
 /// Which state, and what is taken as now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +61,18 @@ impl Engine {
                 Ok(database.past(store.number, token.revision, token.time)?)
             }
         }
+    }
+
+    /// The newest state of a store, now.
+    pub fn newest(&self, store: StoreId) -> Result<Token, EngineError> {
+        let store = self.store(store)?;
+        Ok(self.token_of(store.id, &self.state(&store, &At::Head)?))
+    }
+
+    /// The revision of a token, which has to be one of this store that has been reached.
+    pub fn revision_of_token(&self, store: StoreId, token: &str) -> Result<Revision, EngineError> {
+        let store = self.store(store)?;
+        Ok(self.state(&store, &At::Token(token.to_owned()))?.revision())
     }
 
     /// Reads a token and makes sure that it is one of this store.

@@ -36,7 +36,10 @@ pub use crate::eval::{
     EvalError, ExpandNode, Expansion, Follow, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume,
     UsersetNode,
 };
-pub use crate::storage::{ChangeKind, ObjectFilter, StorageError, StoreRecord, SubjectFilter, TupleFilter};
+pub use crate::storage::{
+    ChangeKind, ChangeRecord, ObjectFilter, RevisionRecord, StorageError, StoreRecord, SubjectFilter,
+    TupleFilter,
+};
 pub use admission::{Rejection, admit};
 pub use at::At;
 pub use batch_check::BatchItem;

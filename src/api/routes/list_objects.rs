@@ -316,7 +316,7 @@ impl Lines {
 }
 
 /// The body of a stream.
-struct Chunks(mpsc::Receiver<Frame<Bytes>>);
+pub(super) struct Chunks(pub(super) mpsc::Receiver<Frame<Bytes>>);
 
 impl axum::body::HttpBody for Chunks {
     type Data = Bytes;

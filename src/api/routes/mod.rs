@@ -10,6 +10,7 @@ mod lists;
 mod read;
 mod schemas;
 mod stores;
+mod watch;
 mod write;
 
 use axum::Router;
@@ -32,6 +33,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/write", post(write::write))
         .route("/stores/{store}/read", post(read::read))
         .route("/stores/{store}/changes", get(changes::changes))
+        .route("/stores/{store}/watch", get(watch::watch))
         .route("/stores/{store}/check", post(check::check))
         .route("/stores/{store}/batch-check", post(check::batch))
         .route("/stores/{store}/expand", post(expand::expand))
