@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
+use super::percent;
 use super::translate::{no_schema, unknown_schema};
 use crate::engine::{At, Engine, EngineError, StorageError, View};
 use crate::tuple::{SchemaId, StoreId};
@@ -17,6 +18,14 @@ pub(super) const SCHEMA_ID: HeaderName = HeaderName::from_static("openfga-author
 pub(super) const DURATION: HeaderName = HeaderName::from_static("fga-query-duration-ms");
 /// The state that a write left, or that a question was answered in.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("stonetown-token");
+/// The revision that a write made.
+pub(super) const REVISION: HeaderName = HeaderName::from_static("stonetown-revision");
+/// How many tuples a write changed.
+pub(super) const CHANGED: HeaderName = HeaderName::from_static("stonetown-changed");
+/// Why a request was refused, in the words of the command line.
+pub(super) const REASON: HeaderName = HeaderName::from_static("stonetown-reason");
+/// Asked for with any value: what a check took, as `gets scans rows`.
+pub(super) const WORK: HeaderName = HeaderName::from_static("stonetown-work");
 /// The state that a question is asked of: a token or a time.
 pub(super) const AT: HeaderName = HeaderName::from_static("stonetown-at");
 /// A list may hold so many entries.
@@ -166,7 +175,11 @@ pub(super) fn number(headers: &HeaderMap, name: HeaderName) -> Result<Option<u64
 /// The response of an answer.
 pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -> Response<Body> {
     let answer = answered.unwrap_or_else(|error| {
-        let answer = Answer { status: error.code.status(), body: error.body(), headers: HeaderMap::new() };
+        let mut answer =
+            Answer { status: error.code.status(), body: error.body(), headers: HeaderMap::new() };
+        if let Some(reason) = &error.reason {
+            answer = answer.with(REASON, &percent::encode(reason));
+        }
         match error.schema {
             Some(schema) => answer.under(schema),
             None => answer,

@@ -36,7 +36,9 @@ pub use crate::eval::{
     EvalError, ExpandNode, Expansion, Follow, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume,
     UsersetNode,
 };
-pub use crate::storage::{ChangeKind, ObjectFilter, StorageError, StoreRecord, SubjectFilter, TupleFilter};
+pub use crate::storage::{
+    ChangeKind, FilterError, ObjectFilter, StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
+};
 pub use admission::{Rejection, admit};
 pub use at::At;
 pub use batch_check::BatchItem;

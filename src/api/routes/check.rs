@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 
-use super::super::app::{Answer, App, at, ids};
+use super::super::app::{Answer, App, WORK, at, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate;
@@ -41,7 +41,13 @@ pub(super) async fn check(
             view.check(key.as_ref(), &contextual).map_err(check_error)
         };
         let answer = answer().map_err(|error| error.under(view.schema()))?;
-        Ok(Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view))
+        let mut reply =
+            Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view);
+        if headers.contains_key(WORK) {
+            let work = answer.work;
+            reply = reply.with(WORK, &format!("{} {} {}", work.gets, work.scans, work.rows));
+        }
+        Ok(reply)
     })
     .await
 }
