@@ -49,7 +49,7 @@ Exit codes:
   0  yes, or done
   1  no: the check is denied, a test failed, a schema has problems, validation found damage
   2  the command line cannot be understood
-  3  failed: there is no answer, nothing was changed";
+  3  failed: there is no answer; nothing was changed, unless the message says that this is not known";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -20,7 +20,7 @@ Examples:
   stonetown serve --data ./data --listen 0.0.0.0:8080 --write-tuples-max 1000
   fga --api-url http://127.0.0.1:8080 store list
 
-While it runs, the other commands ask it: by --url, or by --data with its data directory.
+The other commands ask it while it runs: by --url, or by --data with its data directory.
 
 Runs until it is told to stop (SIGINT or SIGTERM); requests that were begun are answered first. The API is described
 at /openapi.json. There is no authentication yet: listen where only those you trust can reach.")]

@@ -599,6 +599,13 @@ fn a_write_that_is_not_answered_may_have_been_made() {
     says(&message, &["it is not known whether anything was written: no answer from the server at ", &url]);
     let message = place.run(&format!("check org:a#owner@user:x --url {url}")).failed();
     says(&message, &["error: no answer from the server at ", &url]);
+    place.put("demo.fga", SCHEMA);
+    for line in
+        ["schema write demo.fga", "store delete 01KAMZ3S8T4N2Q6V9XB7CDEFGH", "store create --name demo"]
+    {
+        let message = place.run(&format!("{line} --url {url}")).failed();
+        says(&message, &["it is not known whether it was done: no answer from the server at ", &url]);
+    }
     // Between here and a server, something gives up.
     let url = shows_a_store("504 Gateway Timeout");
     let message = place.run(&format!("write org:a#owner@user:x --url {url}")).failed();

@@ -63,6 +63,11 @@ pub(in crate::cli) fn may_be_done(error: &anyhow::Error) -> bool {
     }
 }
 
+/// Says of a change that it may have been made, when that is so.
+pub(super) fn unsure(error: anyhow::Error) -> anyhow::Error {
+    if may_be_done(&error) { error.context("it is not known whether it was done") } else { error }
+}
+
 /// An answer, read to its end.
 pub(super) struct Answer {
     pub(super) url: ServerUrl,

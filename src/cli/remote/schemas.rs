@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::Client;
+use super::answer::unsure;
 use crate::api::{SchemaForm, SchemaInfoForm};
 use crate::cli::target::SchemaWritten;
 use crate::engine::At;
@@ -12,7 +13,7 @@ use crate::tuple::{SchemaId, StoreId};
 impl Client {
     pub(in crate::cli) fn write_schema(&self, store: StoreId, tree: &Tree) -> anyhow::Result<SchemaWritten> {
         let path = format!("/stores/{store}/authorization-models");
-        let answer = self.post(path, &tree.to_json()).send()?;
+        let answer = self.post(path, &tree.to_json()).send().map_err(unsure)?;
         let body = answer.json()?;
         let schema = body["authorization_model_id"].as_str();
         Ok(SchemaWritten {

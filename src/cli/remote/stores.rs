@@ -5,7 +5,7 @@ use serde_json::json;
 use ureq::http::StatusCode;
 
 use super::Client;
-use super::answer::{Answer, Refused};
+use super::answer::{Answer, Refused, unsure};
 use crate::api::{StatsForm, StoreForm, ValidationForm};
 use crate::engine::StorageError;
 use crate::tuple::{StoreId, Timestamp};
@@ -18,7 +18,7 @@ impl Client {
         let name = name.with_context(|| format!("{NAME_HELP}: pass `--name`"))?;
         let answer = match self.post("/stores", &json!({ "name": name })).send() {
             Err(error) if error.is::<Refused>() => return Err(error.context(NAME_HELP)),
-            answer => answer?,
+            answer => answer.map_err(unsure)?,
         };
         store_form(&answer, &answer.json()?)
     }
@@ -53,7 +53,7 @@ impl Client {
     pub(in crate::cli) fn delete_store(&self, store: StoreId) -> anyhow::Result<()> {
         // The server does not tell whether it was there.
         anyhow::ensure!(self.has_store(store)?, StorageError::NoStore(store));
-        self.delete(format!("/stores/{store}")).send().map(drop)
+        self.delete(format!("/stores/{store}")).send().map(drop).map_err(unsure)
     }
 
     pub(in crate::cli) fn store_stats(&self, store: StoreId) -> anyhow::Result<StatsForm> {
