@@ -18,8 +18,12 @@ mod cli {
     mod questions;
     /// Bugs that were found, each by a test named for it.
     mod regressions;
+    /// The same commands asked of a server: by its URL, or by the data directory that it has open.
+    mod remote;
     /// schema …
     mod schemas;
+    /// A server of a data directory.
+    mod server;
     /// store …
     mod stores;
     /// write

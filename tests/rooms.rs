@@ -28,6 +28,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),
+    ("ureq", &["cli"]),
     ("tokio", &["api", "cli", "main.rs"]),
     ("axum", &["api", "cli", "main.rs"]),
 ];

@@ -18,6 +18,12 @@ pub(super) const SCHEMA_ID: HeaderName = HeaderName::from_static("openfga-author
 pub(super) const DURATION: HeaderName = HeaderName::from_static("fga-query-duration-ms");
 /// The state that a write left, or that a question was answered in.
 pub(super) const TOKEN: HeaderName = HeaderName::from_static("stonetown-token");
+/// The revision that a write made.
+pub(super) const REVISION: HeaderName = HeaderName::from_static("stonetown-revision");
+/// How many tuples a write changed.
+pub(super) const CHANGED: HeaderName = HeaderName::from_static("stonetown-changed");
+/// Asked for with any value: what a check took, as `gets scans rows`.
+pub(super) const WORK: HeaderName = HeaderName::from_static("stonetown-work");
 /// The state that a question is asked of: a token or a time.
 pub(super) const AT: HeaderName = HeaderName::from_static("stonetown-at");
 /// The state that a question is asked of has to be no older than this token's.

@@ -120,15 +120,23 @@ pub(super) struct ApiError {
     pub(super) message: String,
     /// The schema that the request was about, when that was known.
     pub(super) schema: Option<SchemaId>,
+    /// What happened in the words of the command line; none: the message says it.
+    pub(super) reason: Option<Box<str>>,
 }
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: message.into(), schema: None }
+        ApiError { code, message: message.into(), schema: None, reason: None }
     }
 
     pub(super) fn validation(message: impl Into<String>) -> ApiError {
         ApiError::new(Code::ValidationError, message)
+    }
+
+    /// With the reason in the words of the command line.
+    pub(super) fn because(mut self, reason: String) -> ApiError {
+        self.reason = Some(reason.into());
+        self
     }
 
     pub(super) fn under(mut self, schema: SchemaId) -> ApiError {
@@ -136,11 +144,13 @@ impl ApiError {
         self
     }
 
-    /// The body: `{"code":…,"message":…}`.
+    /// The body: `{"code":…,"message":…}`, and our own words as `reason` where there are some.
     pub(super) fn body(&self) -> Vec<u8> {
-        let mut body = serde_json::json!({ "code": self.code.name(), "message": self.message }).to_string();
-        body.push('\n');
-        body.into_bytes()
+        let mut body = serde_json::json!({ "code": self.code.name(), "message": self.message });
+        if let Some(reason) = &self.reason {
+            body["reason"] = serde_json::Value::from(&**reason);
+        }
+        format!("{body}\n").into_bytes()
     }
 
     /// The body of an error in a stream.

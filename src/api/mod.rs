@@ -2,7 +2,9 @@
 
 mod app;
 mod error;
+mod expansion;
 mod fields;
+mod forms;
 mod page;
 mod query;
 mod routes;
@@ -13,7 +15,9 @@ mod watchers;
 mod wire;
 
 pub use app::ApiLimits;
-pub use server::{Server, ServerError};
+pub use expansion::{expansion_json, read_expansion};
+pub use forms::{FamilyForm, FindingForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm};
+pub use server::{Server, ServerError, URL_FILE};
 
 /// The description of the API.
 const OPENAPI: &str = include_str!("openapi.json");

@@ -23,7 +23,7 @@ use crate::engine::Engine;
 const GRACE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The file in a data directory that names the server which has it open.
-const URL_FILE: &str = "stonetown.url";
+pub const URL_FILE: &str = "stonetown.url";
 
 /// Why a server does not run.
 #[derive(Debug, thiserror::Error)]

@@ -13,7 +13,8 @@ const NO_TYPE: &str = "the 'user' field must be an object (e.g. document:1) or a
 impl From<EngineError> for ApiError {
     /// What is not particular to a route.
     fn from(error: EngineError) -> ApiError {
-        match error {
+        let reason = error.to_string();
+        let error = match error {
             EngineError::Eval(error) => ApiError::from(error),
             EngineError::Storage(error) => storage_error(&error),
             EngineError::Refused(refusal) => refusal_error(&refusal),
@@ -24,7 +25,8 @@ impl From<EngineError> for ApiError {
                 None => ApiError::new(Code::Schema("invalid_authorization_model"), problems.plain()),
             },
             other => ApiError::validation(other.to_string()),
-        }
+        };
+        error.because(reason)
     }
 }
 

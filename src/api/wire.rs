@@ -152,6 +152,8 @@ pub(super) struct Deletes {
 pub(super) struct ReadRequest {
     #[serde(deserialize_with = "message")]
     pub(super) tuple_key: Option<TupleKey>,
+    /// Ours, instead of a tuple key: `[TYPE:[ID]][#RELATION][@SUBJECT]`.
+    pub(super) filter: Option<String>,
     #[serde(deserialize_with = "page_size")]
     pub(super) page_size: Option<i64>,
     pub(super) continuation_token: Option<String>,
@@ -198,6 +200,8 @@ pub(super) struct ExpandRequest {
     pub(super) consistency: Consistency,
     #[serde(deserialize_with = "message")]
     pub(super) contextual_tuples: Option<TupleKeys>,
+    /// Ours: over how many hops usersets and parents are followed; 0: none.
+    pub(super) depth: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -6,22 +6,28 @@ use anyhow::bail;
 use clap::Args;
 
 use super::output::Misunderstood;
-use crate::engine::{At, Engine, Settings};
+use super::remote::ServerUrl;
+use super::target::{Place, Target};
+use crate::engine::{At, StorageError};
 use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey};
 
-/// Which data directory.
+/// Which data directory, or which server.
 #[derive(Debug, Args)]
-pub(super) struct DataArgs {
-    /// The data directory
-    #[arg(long, value_name = "DIR", env = "STONETOWN_DATA")]
-    pub(super) data: PathBuf,
+pub(super) struct PlaceArgs {
+    /// The data directory; while a server has it open, that server is asked [env: STONETOWN_DATA]
+    #[arg(long, value_name = "DIR", conflicts_with = "url")]
+    data: Option<PathBuf>,
+
+    /// The server to ask instead, for example http://127.0.0.1:8080 [env: STONETOWN_URL]
+    #[arg(long, value_name = "URL")]
+    url: Option<ServerUrl>,
 }
 
-/// Which store of which data directory.
+/// Which store of which data directory or server.
 #[derive(Debug, Args)]
 pub(super) struct StoreArgs {
     #[command(flatten)]
-    pub(super) data: DataArgs,
+    pub(super) place: PlaceArgs,
 
     /// The store, by id or by name; not needed when there is only one
     #[arg(long, value_name = "ID|NAME", env = "STONETOWN_STORE")]
@@ -40,19 +46,43 @@ pub(super) struct StateArgs {
     pub(super) schema: Option<SchemaId>,
 }
 
-impl DataArgs {
-    pub(super) fn open(&self, create: bool) -> anyhow::Result<Engine> {
-        let mut settings = Settings::default();
-        settings.database.create = create;
-        Ok(Engine::open(&self.data, settings)?)
+impl PlaceArgs {
+    /// The one place that is named: an option wins over the environment.
+    pub(super) fn place(&self) -> Result<Place, Misunderstood> {
+        let set = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        match (&self.data, &self.url) {
+            (Some(dir), _) => Ok(Place::Data(dir.clone())),
+            (None, Some(url)) => Ok(Place::Server(url.clone())),
+            (None, None) => match (set("STONETOWN_DATA"), set("STONETOWN_URL")) {
+                (Some(dir), None) => Ok(Place::Data(dir.into())),
+                (None, Some(url)) => {
+                    let url = url.to_string_lossy().parse();
+                    url.map(Place::Server).map_err(|problem: String| {
+                        Misunderstood::new(format_args!("STONETOWN_URL: {problem}"))
+                    })
+                }
+                (Some(_), Some(_)) => Err(Misunderstood::new(
+                    "the environment has both STONETOWN_DATA and STONETOWN_URL: say which with `--data <DIR>` or \
+                     `--url <URL>`",
+                )),
+                (None, None) => Err(Misunderstood::new(
+                    "say where: `--data <DIR>` for a data directory (or STONETOWN_DATA), or `--url <URL>` for a \
+                     server (or STONETOWN_URL)",
+                )),
+            },
+        }
+    }
+
+    pub(super) fn open(&self, create: bool) -> anyhow::Result<Target> {
+        Target::open(&self.place()?, create)
     }
 }
 
 impl StoreArgs {
-    pub(super) fn open(&self) -> anyhow::Result<(Engine, StoreId)> {
-        let engine = self.data.open(false)?;
-        let store = find_store(&engine, self.store.as_deref())?;
-        Ok((engine, store))
+    pub(super) fn open(&self) -> anyhow::Result<(Target, StoreId)> {
+        let target = self.place.open(false)?;
+        let store = find_store(&target, self.store.as_deref())?;
+        Ok((target, store))
     }
 }
 
@@ -66,21 +96,21 @@ impl StateArgs {
 }
 
 /// A store by id, by name, or because there is no other.
-pub(super) fn find_store(engine: &Engine, wanted: Option<&str>) -> anyhow::Result<StoreId> {
-    let stores = engine.list_stores();
+pub(super) fn find_store(target: &Target, wanted: Option<&str>) -> anyhow::Result<StoreId> {
+    if let Some(Ok(id)) = wanted.map(str::parse) {
+        return if target.has_store(id)? { Ok(id) } else { Err(StorageError::NoStore(id).into()) };
+    }
+    let stores = target.list_stores()?;
     let Some(wanted) = wanted else {
         return match stores.as_slice() {
-            [store] => Ok(store.id),
+            [store] => Ok(store.id.parse()?),
             [] => bail!("the data directory has no store: create one with `stonetown store create`"),
             _ => bail!("the data directory has {} stores: say which with `--store`", stores.len()),
         };
     };
-    if let Ok(id) = wanted.parse() {
-        return Ok(id);
-    }
     let named: Vec<_> = stores.iter().filter(|store| store.name.as_deref() == Some(wanted)).collect();
     match named.as_slice() {
-        [store] => Ok(store.id),
+        [store] => Ok(store.id.parse()?),
         [] => {
             bail!("there is no store with id or name `{wanted}`: `stonetown store list` shows what there is")
         }

@@ -17,7 +17,8 @@ use crate::storage::ChangeKind;
 #[command(after_help = "\
 Examples:
   stonetown changes --data ./data
-  stonetown changes --type voice --after TOKEN --format json --data ./data")]
+  stonetown changes --type voice --after TOKEN --format json --data ./data
+  stonetown changes --limit 10 --url http://127.0.0.1:8080")]
 pub(super) struct ChangesArgs {
     /// Only what came after this token
     #[arg(long, value_name = "TOKEN")]
@@ -36,12 +37,12 @@ pub(super) struct ChangesArgs {
 }
 
 pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
-    let (engine, store) = args.store.open()?;
+    let (target, store) = args.store.open()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut result = Ok(());
     let from = args.after.map_or(ChangesFrom::Oldest, ChangesFrom::After);
     let request = ChangesRequest { store, from, object_type: args.object_type };
-    engine.changes(&request, &mut |change, revision| {
+    target.changes(request, &mut |change| {
         if left == 0 {
             return ControlFlow::Break(());
         }
@@ -53,11 +54,11 @@ pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
             ChangeKind::Expired => "expired",
         };
         result = out.print(
-            || format!("{}  {}  {kind:8}  {}", change.revision, revision.time, change.tuple),
+            || format!("{}  {}  {kind:8}  {}", change.revision, change.time, change.tuple),
             || {
                 json!({
-                    "revision": change.revision.0,
-                    "time": revision.time.to_string(),
+                    "revision": change.revision,
+                    "time": change.time.to_string(),
                     "change": kind,
                     "tuple": tuple_json(&change.tuple),
                 })

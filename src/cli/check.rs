@@ -16,6 +16,7 @@ Examples:
   stonetown check 'voice:7#viewer@user:anne' --data ./data
   stonetown check voice:7 viewer user:anne --data ./data --at 2026-11-17T09:00:00Z
   stonetown check 'voice:7#viewer@user:bob' --with 'org:acme#user@user:bob' --data ./data
+  stonetown check 'voice:7#viewer@user:anne' --url http://127.0.0.1:8080
 
 Prints yes or no; exit code 0 is yes, 1 is no, 3 means there is no answer.")]
 pub(super) struct CheckArgs {
@@ -41,16 +42,15 @@ pub(super) struct CheckArgs {
 pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let tuple = parse_tuple(&args.tuple)?;
     let at = args.state.at()?;
-    let (engine, store) = args.store.open()?;
-    let answer = engine.check(CheckRequest {
+    let (target, store) = args.store.open()?;
+    let answer = target.check(CheckRequest {
         store,
         tuple: tuple.as_ref(),
         schema: args.state.schema,
         contextual: args.contextual,
         at,
     })?;
-    let token = engine.seal(&answer.token);
-    let work = answer.work;
+    let (token, work) = (answer.token, answer.work);
     out.print(
         || {
             let mut text = format!("{}\ntoken {token}", if answer.allowed { "yes" } else { "no" });
@@ -63,7 +63,7 @@ pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
             let mut json = json!({
                 "allowed": answer.allowed,
                 "token": token,
-                "schema": answer.schema.to_string(),
+                "schema": answer.schema,
             });
             if args.stats {
                 json["work"] = json!({ "gets": work.gets, "scans": work.scans, "rows": work.rows });

@@ -11,7 +11,7 @@ pub enum Exit {
     No,
     /// 2: the command line cannot be understood.
     Usage,
-    /// 3: failed: there is no answer, nothing was changed.
+    /// 3: failed: there is no answer; nothing was changed, unless the message says that this is not known.
     Failed,
 }
 

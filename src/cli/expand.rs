@@ -1,11 +1,12 @@
 //! `stonetown expand`
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::{StateArgs, StoreArgs, parse_object_relation};
 use super::exit::Exit;
 use super::output::Output;
+use crate::api::expansion_json;
 use crate::engine::ExpandRequest;
 use crate::eval::{ExpandNode, Expansion, Follow, UsersetNode};
 
@@ -14,7 +15,8 @@ use crate::eval::{ExpandNode, Expansion, Follow, UsersetNode};
 #[command(after_help = "\
 Examples:
   stonetown expand 'voice:7#viewer' --data ./data              one level, as OpenFGA answers
-  stonetown expand voice:7 viewer --depth 10 --data ./data     down to people, cycles marked")]
+  stonetown expand voice:7 viewer --depth 10 --data ./data     down to people, cycles marked
+  stonetown expand 'voice:7#viewer' --url http://127.0.0.1:8080")]
 pub(super) struct ExpandArgs {
     /// OBJECT#RELATION, or OBJECT RELATION
     #[arg(value_name = "USERSET", num_args = 1..=2, required = true)]
@@ -34,11 +36,11 @@ pub(super) struct ExpandArgs {
 pub(super) fn run(args: ExpandArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let (object, relation) = parse_object_relation(&args.userset)?;
     let at = args.state.at()?;
-    let (engine, store) = args.store.open()?;
+    let (target, store) = args.store.open()?;
     let follow = args.depth.map_or(Follow::OneLevel, Follow::Hops);
     let request = ExpandRequest { store, object, relation, follow, schema: args.state.schema, at };
-    let answer = engine.expand(request)?;
-    let token = engine.seal(&answer.token);
+    let answer = target.expand(request)?;
+    let token = answer.token;
     out.print(
         || {
             let mut lines = Vec::new();
@@ -46,7 +48,7 @@ pub(super) fn run(args: ExpandArgs, out: &mut Output) -> anyhow::Result<Exit> {
             lines.push(format!("token {token}"));
             lines.join("\n")
         },
-        || json!({ "tree": { "root": root_json(&answer.root) }, "token": token }),
+        || json!({ "tree": { "root": expansion_json(&answer.root) }, "token": token }),
     )?;
     Ok(Exit::Yes)
 }
@@ -125,63 +127,4 @@ fn draw_operator<'n>(
 
 fn ticks(is_last: bool) -> (&'static str, &'static str) {
     if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") }
-}
-
-fn name(userset: &UsersetNode) -> String {
-    format!("{}#{}", userset.object, userset.relation)
-}
-
-/// The tree in OpenFGA's form; usersets that were followed carry their own tree as `expanded`.
-fn root_json(userset: &UsersetNode) -> Value {
-    match &userset.expansion {
-        Expansion::Expanded(node) => node_json(&name(userset), node),
-        _ => json!({ "name": name(userset) }),
-    }
-}
-
-fn node_json(at: &str, node: &ExpandNode) -> Value {
-    let all = |nodes: &[ExpandNode]| nodes.iter().map(|node| node_json(at, node)).collect::<Vec<_>>();
-    match node {
-        ExpandNode::Nobody => json!({ "name": at, "leaf": { "users": { "users": [] } } }),
-        ExpandNode::Subjects { subjects, usersets } => {
-            let mut users: Vec<String> = subjects.iter().map(ToString::to_string).collect();
-            users.extend(usersets.iter().map(name));
-            users.sort();
-            let mut leaf = json!({ "users": { "users": users } });
-            add_followed(&mut leaf["users"], usersets);
-            json!({ "name": at, "leaf": leaf })
-        }
-        ExpandNode::Computed(userset) => {
-            let mut computed = json!({ "userset": name(userset) });
-            add_followed(&mut computed, std::slice::from_ref(userset));
-            json!({ "name": at, "leaf": { "computed": computed } })
-        }
-        ExpandNode::Arrow { tupleset, parents } => {
-            let object = at.split_once('#').map_or(at, |(object, _)| object);
-            let computed: Vec<_> = parents.iter().map(|parent| json!({ "userset": name(parent) })).collect();
-            let mut leaf = json!({ "tupleset": format!("{object}#{tupleset}"), "computed": computed });
-            add_followed(&mut leaf, parents);
-            json!({ "name": at, "leaf": { "tupleToUserset": leaf } })
-        }
-        ExpandNode::Union(nodes) => json!({ "name": at, "union": { "nodes": all(nodes) } }),
-        ExpandNode::Intersection(nodes) => json!({ "name": at, "intersection": { "nodes": all(nodes) } }),
-        ExpandNode::Exclusion(base, subtract) => json!({
-            "name": at,
-            "difference": { "base": node_json(at, base), "subtract": node_json(at, subtract) },
-        }),
-    }
-}
-
-fn add_followed(json: &mut Value, usersets: &[UsersetNode]) {
-    let followed: Vec<Value> = usersets
-        .iter()
-        .filter_map(|userset| match &userset.expansion {
-            Expansion::Expanded(_) => Some(root_json(userset)),
-            Expansion::Cycle => Some(json!({ "name": name(userset), "cycle": true })),
-            Expansion::NotFollowed | Expansion::NoRelation => None,
-        })
-        .collect();
-    if !followed.is_empty() {
-        json["expanded"] = Value::Array(followed);
-    }
 }

@@ -7,9 +7,11 @@ mod exit;
 mod expand;
 mod output;
 mod read;
+mod remote;
 mod schema;
 mod serve;
 mod store;
+mod target;
 mod validate;
 mod write;
 
@@ -36,12 +38,18 @@ Examples:
   stonetown schema write schema/audiostack.fga --data ./data
   stonetown write 'org:child#parent@org:acme' 'org:acme#admin@user:anne' --data ./data
   stonetown check 'org:child#admin@user:anne' --data ./data
+  stonetown serve --data ./data
+  stonetown check 'org:child#admin@user:anne' --url http://127.0.0.1:8080
+
+Where:
+  --data DIR  opens a data directory; while a server has it open, that server is asked
+  --url URL   asks a server; both can be set in the environment, as STONETOWN_DATA or STONETOWN_URL
 
 Exit codes:
   0  yes, or done
   1  no: the check is denied, a test failed, a schema has problems, validation found damage
   2  the command line cannot be understood
-  3  failed: there is no answer, nothing was changed";
+  3  failed: there is no answer; nothing was changed, unless the message says that this is not known";
 
 #[derive(Debug, Subcommand)]
 enum Command {

@@ -73,6 +73,12 @@ impl Output {
     }
 }
 
+/// A form as JSON.
+pub(super) fn form_json(form: &impl serde::Serialize) -> Value {
+    // Forms have no maps with keys other than texts.
+    serde_json::to_value(form).unwrap_or_default()
+}
+
 /// An argument that cannot be read, found after clap has taken it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]

@@ -20,6 +20,7 @@ Examples:
   stonetown read 'voice:7' --data ./data                      of one object
   stonetown read 'voice:#viewer@user:anne' --data ./data      of a type, a relation, a subject
   stonetown read '@user:anne' --at 2026-11-17T09:00:00Z --data ./data
+  stonetown read 'voice:7' --url http://127.0.0.1:8080        from a server
 
 Text output can be read back with `stonetown write --file -  --input-format text`.")]
 pub(super) struct ReadArgs {
@@ -41,15 +42,14 @@ pub(super) struct ReadArgs {
 
 pub(super) fn run(args: ReadArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let at = args.at.as_deref().map_or(Ok(At::Head), str::parse).map_err(Misunderstood::new)?;
-    let (engine, store) = args.store.open()?;
+    let (target, store) = args.store.open()?;
     let mut left = args.limit.unwrap_or(u64::MAX);
     let mut result = Ok(());
-    engine.read(&ReadRequest { store, filter: args.filter, after: None, at }, &mut |read| {
+    target.read(ReadRequest { store, filter: args.filter, after: None, at }, &mut |tuple| {
         if left == 0 {
             return ControlFlow::Break(());
         }
         left -= 1;
-        let tuple = &read.tuple;
         result = out.print(|| tuple.to_string(), || tuple_json(tuple));
         if result.is_err() || out.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;

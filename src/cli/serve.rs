@@ -1,12 +1,12 @@
 //! `stonetown serve`
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
 
-use super::args::DataArgs;
 use super::exit::Exit;
 use super::output::Output;
 use crate::api::{ApiLimits, Server};
@@ -20,11 +20,14 @@ Examples:
   stonetown serve --data ./data --listen 0.0.0.0:8080 --write-tuples-max 1000
   fga --api-url http://127.0.0.1:8080 store list
 
+The other commands ask it while it runs: by --url, or by --data with its data directory.
+
 Runs until it is told to stop (SIGINT or SIGTERM); requests that were begun are answered first. The API is described
 at /openapi.json. There is no authentication yet: listen where only those you trust can reach.")]
 pub(super) struct ServeArgs {
-    #[command(flatten)]
-    data: DataArgs,
+    /// The data directory; made when it is not there
+    #[arg(long, value_name = "DIR", env = "STONETOWN_DATA")]
+    data: PathBuf,
 
     /// Where to listen; port 0: any that is free
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "STONETOWN_LISTEN")]
@@ -55,7 +58,7 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let mut settings = Settings::default();
     settings.database.create = true;
     settings.database.block_cache_bytes = args.cache_mib << 20;
-    let engine = Arc::new(Engine::open(&args.data.data, settings)?);
+    let engine = Arc::new(Engine::open(&args.data, settings)?);
     let limits = ApiLimits {
         body_bytes_max: args.body_bytes_max,
         write_tuples_max: args.write_tuples_max,

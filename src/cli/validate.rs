@@ -2,29 +2,29 @@
 
 use clap::Args;
 use indicatif::ProgressBar;
-use serde_json::json;
 
-use super::args::DataArgs;
+use super::args::PlaceArgs;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, form_json};
 
 /// Hold every family of a data directory against the others: both directions, history, change log, revisions.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   stonetown validate --data ./data
+  stonetown validate --url http://127.0.0.1:8080           the data directory of a server
 
 Exit code 0: everything holds; 1: it does not, and what was found is printed.")]
 pub(super) struct ValidateArgs {
     #[command(flatten)]
-    data: DataArgs,
+    place: PlaceArgs,
 }
 
 pub(super) fn run(args: ValidateArgs, out: &mut Output) -> anyhow::Result<Exit> {
-    let engine = args.data.open(false)?;
+    let target = args.place.open(false)?;
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
-    let result = engine.validate(&mut |family| bar.set_message(format!("reading {family}")));
+    let result = target.validate(&mut |family| bar.set_message(format!("reading {family}")));
     bar.finish_and_clear();
     let seen = result?;
     out.print(
@@ -43,18 +43,7 @@ pub(super) fn run(args: ValidateArgs, out: &mut Output) -> anyhow::Result<Exit> 
             };
             format!("{text}{summary}{verdict}")
         },
-        || {
-            let findings: Vec<_> =
-                seen.findings.iter().map(|it| json!({ "place": it.place, "problem": it.problem })).collect();
-            json!({
-                "tuples": seen.tuples,
-                "history": seen.history,
-                "changes": seen.changes,
-                "revisions": seen.revisions,
-                "findings_total": seen.findings_total,
-                "findings": findings,
-            })
-        },
+        || form_json(&seen),
     )?;
     Ok(if seen.findings_total == 0 { Exit::Yes } else { Exit::No })
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
@@ -10,8 +9,10 @@ use serde_json::json;
 use super::args::StoreArgs;
 use super::exit::Exit;
 use super::output::Output;
+use super::remote::may_be_done;
+use super::target::Written;
 use crate::bulk::{self, Format};
-use crate::engine::{EngineError, OnDuplicate, OnMissing, Precondition, WriteRefusal, WriteRequest};
+use crate::engine::{OnDuplicate, OnMissing, Precondition, WriteRequest};
 use crate::tuple::{SchemaId, Tuple, TupleKey};
 
 /// Write and delete tuples, all in one revision or none.
@@ -22,6 +23,9 @@ Examples:
   stonetown write --delete 'studio:main#owner@user:olga' 'studio:main#owner@user:anne' \\
       --require 'exists studio:main#owner@user:olga' --require 'at-most 1 studio:main#owner' --data ./data
   stonetown write --file tuples.csv --on-duplicate ignore --data ./data
+  stonetown write 'voice:7#viewer@user:anne' --url http://127.0.0.1:8080
+
+A server takes 100 tuples in one write unless it was started with a larger `--write-tuples-max`.
 
 Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .yaml/.json (a list), .txt (one tuple a line).
 
@@ -84,6 +88,8 @@ enum Missing {
 }
 
 pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    // A long file is not read in vain.
+    args.store.place.place()?;
     let mut writes = args.tuples;
     if let Some(path) = &args.file {
         let bar = progress(path);
@@ -91,13 +97,13 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
         bar.finish_and_clear();
         writes.extend(tuples?.into_iter().map(|located| located.tuple));
     }
-    let (engine, store) = args.store.open()?;
+    let (target, store) = args.store.open()?;
     let total = writes.len() + args.delete.len();
     let bar = ProgressBar::new_spinner().with_message(format!("writing {total} tuples in one revision"));
     if total > 1_000 {
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
     }
-    let answer = engine.write(WriteRequest {
+    let answer = target.write(WriteRequest {
         store,
         writes,
         deletes: args.delete,
@@ -114,39 +120,37 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
         schema: args.schema,
     });
     bar.finish_and_clear();
-    let answer = answer.map_err(|error| with_lines(error, args.file.as_deref(), args.input_format));
-    let answer = answer.context("nothing was written")?;
-    let token = engine.seal(&answer.token);
-    let (changed, revision) = (answer.changed, answer.token.revision);
+    let answer = answer.map_err(|error| {
+        let what = match may_be_done(&error) {
+            true => "it is not known whether anything was written",
+            false => "nothing was written",
+        };
+        with_lines(error, args.file.as_deref(), args.input_format).context(what)
+    });
+    let Written { changed, revision, token } = answer?;
     out.print(
         || format!("{changed} of {total} tuples changed, revision {revision}\ntoken {token}"),
-        || json!({ "changed": changed, "revision": revision.0, "token": token }),
+        || json!({ "changed": changed, "revision": revision, "token": token }),
     )?;
     Ok(Exit::Yes)
 }
 
 /// A refusal with the lines of the file on which its tuple stands. Only a refused write reads the file again.
-fn with_lines(error: EngineError, file: Option<&Path>, format: Option<Format>) -> anyhow::Error {
-    use WriteRefusal::{Exists, ExistsOtherwise, Rejected, Repeated};
-    let file = file.filter(|file| file.to_str() != Some("-"));
-    let (
-        Some(file),
-        EngineError::Refused(
-            Rejected { tuple, .. } | Exists(tuple) | ExistsOtherwise(tuple) | Repeated(tuple),
-        ),
-    ) = (file, &error)
-    else {
-        return error.into();
-    };
+fn with_lines(error: anyhow::Error, file: Option<&Path>, format: Option<Format>) -> anyhow::Error {
+    let message = error.to_string();
+    // Every refusal that is about one tuple begins with it; a server's has come as a text.
+    let file = file.filter(|file| file.to_str() != Some("-") && message.starts_with("tuple `"));
+    let Some(file) = file else { return error };
     let read = bulk::read_tuples(file, format, &mut |_| {}).unwrap_or_default();
-    let is_named = |found: &Tuple| found.to_string() == *tuple || found.key.to_string() == *tuple;
+    let names = |text: String| message.starts_with(&format!("tuple `{text}`"));
+    let is_named = |found: &Tuple| names(found.to_string()) || names(found.key.to_string());
     let lines =
         read.iter().filter(|located| is_named(&located.tuple)).map(|located| located.line.to_string());
     let lines = lines.collect::<Vec<_>>().join(", ");
     if lines.is_empty() {
-        return error.into();
+        return error;
     }
-    anyhow::Error::from(error).context(format!("{}: line {lines}", file.display()))
+    error.context(format!("{}: line {lines}", file.display()))
 }
 
 /// A bar over the bytes of a file; none is drawn where standard error is no terminal.

@@ -37,8 +37,8 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, ChangeRecord, ObjectFilter, RevisionRecord, StorageError, StoreRecord, SubjectFilter,
-    TupleFilter,
+    ChangeKind, ChangeRecord, FilterError, ObjectFilter, RevisionRecord, StorageError, StoreRecord,
+    SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit};
 pub use at::At;

@@ -74,7 +74,8 @@ impl Place {
         command
             .current_dir(self.directory.path())
             .env("STONETOWN_DATA", "data")
-            .env_remove("STONETOWN_STORE");
+            .env_remove("STONETOWN_STORE")
+            .env_remove("STONETOWN_URL");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -135,6 +136,12 @@ impl Run {
     /// What was printed, a JSON value a line.
     pub(super) fn json(self) -> Vec<Value> {
         self.yes().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The exit code, what was printed, and what was said.
+    pub(super) fn all(self) -> (Option<i32>, String, String) {
+        let out = String::from_utf8(self.output.stdout).unwrap();
+        (self.output.status.code(), out, String::from_utf8(self.output.stderr).unwrap())
     }
 
     pub(super) fn ended(self, code: i32) -> (String, String) {

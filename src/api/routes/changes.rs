@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use axum::body::Body as ResponseBody;
 use axum::extract::{Path, Query, State};
-use axum::http::Response;
+use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
 use super::super::app::{Answer, App};
@@ -13,6 +13,7 @@ use super::super::fields::{Fields, Form};
 use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::wire::{time, tuple_json};
+use super::read::page_size;
 use crate::engine::{
     ChangeKind, ChangeRecord, ChangesFrom, ChangesRequest, EngineError, RevisionRecord, StorageError,
 };
@@ -25,19 +26,25 @@ pub(super) async fn changes(
     State(app): State<App>,
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
+    headers: HeaderMap,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
         let mut fields = Fields::of("ReadChangesRequest");
         fields.form("StoreId", store, Form::Id);
         let (size, start) = (query.number("page_size")?, query.time("start_time")?);
-        let size = fields.page_size(size);
+        let size = page_size(&mut fields, size, &headers)?;
         let (object_type, token) = (query.text("type")?, query.text("continuation_token")?);
+        let after = query.text("after")?;
         fields.form("Type", object_type, Form::ChangesType);
         fields.continuation_token(token);
         fields.finish()?;
         let pages = Pages::of(Kind::Changes, &[store, object_type]);
         let from = match place(&pages, token)? {
             Some((revision, ordinal)) => ChangesFrom::Behind(revision, ordinal),
+            None if !after.is_empty() && start.is_some() => {
+                return Err(ApiError::validation("give `after` or `start_time`, not both"));
+            }
+            None if !after.is_empty() => ChangesFrom::After(after.to_owned()),
             None => match start {
                 Some(time) if time < Timestamp::default() => {
                     return Err(ApiError::new(Code::InvalidStartTime, "Invalid start time"));

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 
-use super::super::app::{Answer, App, Budget, SHORT_READS, at, ids};
+use super::super::app::{Answer, App, Budget, SHORT_READS, WORK, at, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate;
@@ -56,7 +56,12 @@ fn one(
     };
     let answer = answer().map_err(|error| error.under(view.schema()))?;
     Ok(answer.map(|answer| {
-        Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view)
+        let reply = Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view);
+        if !headers.contains_key(WORK) {
+            return reply;
+        }
+        let work = answer.work;
+        reply.with(WORK, &format!("{} {} {}", work.gets, work.scans, work.rows))
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Expand: who stands behind a relation of an object, one level.
+//! Expand: who stands behind a relation of an object, one level, or as many hops as asked for.
 
 use axum::body::Body as ResponseBody;
 use axum::extract::{Path, State};
@@ -7,12 +7,16 @@ use serde_json::{Value, json};
 
 use super::super::app::{Answer, App, at, ids};
 use super::super::error::{ApiError, Code};
+use super::super::expansion::expansion_json;
 use super::super::fields::{Fields, Form};
 use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, OrEmpty};
 use super::Body;
 use crate::engine::{ExpandNode, Expansion, Follow, UsersetNode};
+
+/// Most hops that may be asked for, as on the command line.
+const DEPTH_MAX: u32 = 100;
 
 pub(super) async fn expand(
     State(app): State<App>,
@@ -36,6 +40,9 @@ pub(super) async fn expand(
         let contextual = tuples::keys(&request.contextual_tuples);
         let max = app.limits.contextual_tuples_max;
         tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
+        if request.depth.is_some_and(|depth| depth > DEPTH_MAX) {
+            fields.wrong("Depth", format!("value must be inside range [0, {DEPTH_MAX}]"));
+        }
         if !request.consistency.is_known() {
             fields.wrong("Consistency", "value must be one of the defined enum values");
         }
@@ -48,11 +55,18 @@ pub(super) async fn expand(
             }
             let contextual = tuples::contextual(contextual)?;
             let object = translate::object(object).map_err(ApiError::validation)?;
-            let tree = view.expand(object, relation, Follow::OneLevel, &contextual)?;
-            Ok(root_json(&tree))
+            let follow = match request.depth {
+                None | Some(0) => Follow::OneLevel,
+                Some(hops) => Follow::Hops(hops),
+            };
+            Ok(view.expand(object, relation, follow, &contextual)?)
         };
         let tree = tree().map_err(|error: ApiError| error.under(view.schema()))?;
-        Ok(Answer::json(&json!({ "tree": { "root": tree } })).of_view(app, &view))
+        let mut body = json!({ "tree": { "root": root_json(&tree) } });
+        if request.depth.is_some() {
+            body["expansion"] = expansion_json(&tree);
+        }
+        Ok(Answer::json(&body).of_view(app, &view))
     })
     .await
 }

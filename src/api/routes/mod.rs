@@ -8,8 +8,11 @@ mod list_objects;
 mod list_users;
 mod lists;
 mod read;
+mod schema_log;
 mod schemas;
+mod stats;
 mod stores;
+mod validate;
 mod watch;
 mod write;
 
@@ -41,6 +44,10 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/streamed-list-objects", post(list_objects::stream))
         .route("/stores/{store}/list-users", post(list_users::list))
         .route("/stores/{store}/assertions/{schema}", put(assertions::write).get(assertions::read))
+        .route("/stores/{store}/stats", get(stats::stats))
+        .route("/stores/{store}/schemas", get(schema_log::list))
+        .route("/stores/{store}/schema", get(schema_log::find))
+        .route("/validate", post(validate::validate))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })

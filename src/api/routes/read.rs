@@ -7,17 +7,20 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Value, json};
 
-use super::super::app::{Answer, App, TOKEN, at};
+use super::super::app::{Answer, App, LIMIT, TOKEN, at, number};
 use super::super::error::ApiError;
 use super::super::fields::{Fields, Form};
 use super::super::page::{Kind, Pages, invalid_token};
 use super::super::wire::{self, OrEmpty, time, tuple_json};
 use super::Body;
-use crate::engine::{ObjectFilter, ReadRequest, ReadTuple, SubjectFilter, TupleFilter};
+use crate::engine::{FilterError, ObjectFilter, ReadRequest, ReadTuple, SubjectFilter, TupleFilter};
 use crate::tuple::{ObjectRef, Relation, SubjectRef, TupleKey, check_type_name};
 
 const INCOMPLETE: &str = "the 'tuple_key' field was provided but the object type field is required and both the object \
                           id and user cannot be empty";
+
+/// Most entries of a page, whatever is asked for.
+const PAGE_MAX: usize = 1_000;
 
 pub(super) async fn read(
     State(app): State<App>,
@@ -29,7 +32,7 @@ pub(super) async fn read(
         let request: wire::ReadRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("ReadRequest");
         fields.form("StoreId", store, Form::Id);
-        let size = fields.page_size(request.page_size);
+        let size = page_size(&mut fields, request.page_size, &headers)?;
         let token = request.continuation_token.text();
         fields.continuation_token(token);
         if !request.consistency.is_known() {
@@ -42,16 +45,26 @@ pub(super) async fn read(
             fields.form_in(message, "Object", key.object.text(), Form::WordOrEmpty(256));
         }
         fields.finish()?;
+        let has_key = request.tuple_key.is_some();
         let key = request.tuple_key.unwrap_or_default();
         let parts = [key.user.text(), key.relation.text(), key.object.text()];
-        let pages = Pages::of(Kind::Tuples, &[store, parts[0], parts[1], parts[2]]);
+        let pages = match &request.filter {
+            None => Pages::of(Kind::Tuples, &[store, parts[0], parts[1], parts[2]]),
+            Some(filter) => Pages::of(Kind::Tuples, &[store, filter]),
+        };
         let after: Option<TupleKey> = match pages.place(token)? {
             Some(place) => Some(place.parse().map_err(|_| invalid_token())?),
             None => None,
         };
-        let filter = match parts {
-            ["", "", ""] => Some(TupleFilter::default()),
-            [user, relation, object] => filter(user, relation, object)?,
+        let filter = match (&request.filter, parts) {
+            (Some(_), _) if has_key => {
+                return Err(ApiError::validation("give `filter` or `tuple_key`, not both"));
+            }
+            (Some(text), _) => {
+                Some(text.parse().map_err(|error: FilterError| ApiError::validation(error.to_string()))?)
+            }
+            (None, ["", "", ""]) => Some(TupleFilter::default()),
+            (None, [user, relation, object]) => filter(user, relation, object)?,
         };
         let nothing = || Ok(Answer::json(&json!({ "tuples": [], "continuation_token": "" })));
         let (Some(filter), Some(id)) = (filter, app.store(store)) else { return nothing() };
@@ -79,6 +92,18 @@ pub(super) async fn read(
         Ok(Answer::json(&body).with(TOKEN, &app.engine.seal(&answer.token)))
     })
     .await
+}
+
+/// How much a page holds: as much as the body says, or the header `Stonetown-Limit`, which may be more.
+pub(super) fn page_size(
+    fields: &mut Fields,
+    asked: Option<i64>,
+    headers: &HeaderMap,
+) -> Result<usize, ApiError> {
+    match number(headers, LIMIT)? {
+        Some(limit) => Ok(usize::try_from(limit).unwrap_or(PAGE_MAX).min(PAGE_MAX)),
+        None => Ok(fields.page_size(asked)),
+    }
 }
 
 /// What a tuple key asks for; none: nothing can match it.

@@ -5,7 +5,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::super::app::{Answer, App, TOKEN};
+use super::super::app::{Answer, App, REVISION, TOKEN};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::page::{Kind, Pages};
@@ -41,7 +41,10 @@ pub(super) async fn write(
             other => other,
         }?;
         let body = json!({ "authorization_model_id": written.id.to_string() });
-        Ok(Answer::json(&body).status(StatusCode::CREATED).with(TOKEN, &app.engine.seal(&written.token)))
+        Ok(Answer::json(&body)
+            .status(StatusCode::CREATED)
+            .with(TOKEN, &app.engine.seal(&written.token))
+            .with(REVISION, &written.token.revision.to_string()))
     })
     .await
 }

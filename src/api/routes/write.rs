@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::json;
 
-use super::super::app::{AT, AT_LEAST, Answer, Answered, App, SCHEMA_ID, TOKEN, ids};
+use super::super::app::{AT, AT_LEAST, Answer, Answered, App, CHANGED, REVISION, SCHEMA_ID, TOKEN, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate::{missing_tuple, parts_of, too_many_tuples, tuple_key};
@@ -130,7 +130,10 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) ->
             return Err(error);
         }
     };
-    let mut reply = Answer::json(&json!({})).with(TOKEN, &app.engine.seal(&answer.token));
+    let mut reply = Answer::json(&json!({}))
+        .with(TOKEN, &app.engine.seal(&answer.token))
+        .with(REVISION, &answer.token.revision.to_string())
+        .with(CHANGED, &answer.changed.to_string());
     if let Some(schema) = answer.schema {
         reply = reply.with(SCHEMA_ID, &schema.to_string());
     }

@@ -1,33 +1,31 @@
 //! `stonetown schema list`
 
 use clap::Args;
-use serde_json::json;
 
 use crate::cli::args::StoreArgs;
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, form_json};
 
 /// List the schemas of a store, newest first.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown schema list --data ./data
+  stonetown schema list --url http://127.0.0.1:8080")]
 pub(in crate::cli) struct ListArgs {
     #[command(flatten)]
     store: StoreArgs,
 }
 
 pub(super) fn run(args: &ListArgs, out: &mut Output) -> anyhow::Result<Exit> {
-    let (engine, store) = args.store.open()?;
-    for info in engine.list_schemas(store)? {
-        let time = info.written_at.map(|time| time.to_string());
+    let (target, store) = args.store.open()?;
+    for info in target.list_schemas(store)? {
         out.print(
             || {
-                format!(
-                    "{}  revision {}  {}",
-                    info.id,
-                    info.written,
-                    time.as_deref().unwrap_or("no longer kept")
-                )
+                let time = info.written_at.as_deref().unwrap_or("no longer kept");
+                format!("{}  revision {}  {time}", info.schema, info.revision)
             },
-            || json!({ "schema": info.id.to_string(), "revision": info.written.0, "written_at": time }),
+            || form_json(&info),
         )?;
     }
     Ok(Exit::Yes)

@@ -1,12 +1,10 @@
 //! `stonetown schema show`
 
-use anyhow::Context as _;
 use clap::Args;
-use serde_json::{Value, json};
 
 use crate::cli::args::{StateArgs, StoreArgs};
 use crate::cli::exit::Exit;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, form_json};
 use crate::schema::Tree;
 
 /// Print a schema of a store: the one in force, now or in the past, or one by its id.
@@ -14,7 +12,8 @@ use crate::schema::Tree;
 #[command(after_help = "\
 Examples:
   stonetown schema show --data ./data
-  stonetown schema show --at 2026-11-17T09:00:00Z --format json --data ./data")]
+  stonetown schema show --at 2026-11-17T09:00:00Z --format json --data ./data
+  stonetown schema show --url http://127.0.0.1:8080")]
 pub(in crate::cli) struct ShowArgs {
     #[command(flatten)]
     state: StateArgs,
@@ -25,18 +24,14 @@ pub(in crate::cli) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let at = args.state.at()?;
-    let (engine, store) = args.store.open()?;
-    let found = engine.read_schema(store, args.state.schema, &at)?;
-    let document: Value =
-        serde_json::from_str(&found.document).with_context(|| format!("schema {} is damaged", found.id))?;
+    let (target, store) = args.store.open()?;
+    let found = target.read_schema(store, args.state.schema, &at)?;
     if out.is_json() {
-        out.line(
-            json!({ "schema": found.id.to_string(), "revision": found.written.0, "document": document }),
-        )?;
+        out.line(form_json(&found))?;
         return Ok(Exit::Yes);
     }
-    let text = Tree::from_json(&document)?.print()?;
-    out.line(format_args!("# schema {} of revision {}", found.id, found.written))?;
+    let text = Tree::from_json(&found.document)?.print()?;
+    out.line(format_args!("# schema {} of revision {}", found.schema, found.revision))?;
     out.line(text.trim_end())?;
     Ok(Exit::Yes)
 }

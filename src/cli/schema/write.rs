@@ -9,10 +9,14 @@ use super::{read_schema_file, render};
 use crate::cli::args::StoreArgs;
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, tell};
+use crate::cli::target::SchemaWritten;
 
 /// Write a schema into a store: it is in force from then on. Earlier ones stay, for the past and by their id.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  stonetown schema write schema/audiostack.fga --data ./data")]
+#[command(after_help = "\
+Examples:
+  stonetown schema write schema/audiostack.fga --data ./data
+  stonetown schema write schema/audiostack.fga --url http://127.0.0.1:8080")]
 pub(in crate::cli) struct WriteArgs {
     /// A schema file (.fga, or .json in OpenFGA's form); `-` is standard input
     #[arg(value_name = "FILE")]
@@ -23,6 +27,7 @@ pub(in crate::cli) struct WriteArgs {
 }
 
 pub(super) fn run(args: &WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    args.store.place.place()?;
     let tree = match read_schema_file(&args.file)? {
         Ok((tree, _)) => tree,
         Err(problems) => {
@@ -30,12 +35,11 @@ pub(super) fn run(args: &WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
             return Ok(Exit::No);
         }
     };
-    let (engine, store) = args.store.open()?;
-    let answer = engine.write_schema(store, &tree)?;
-    let token = engine.seal(&answer.token);
+    let (target, store) = args.store.open()?;
+    let SchemaWritten { schema, revision, token } = target.write_schema(store, &tree)?;
     out.print(
-        || format!("schema {} in force from revision {}\ntoken {token}", answer.id, answer.token.revision),
-        || json!({ "schema": answer.id.to_string(), "revision": answer.token.revision.0, "token": token }),
+        || format!("schema {schema} in force from revision {revision}\ntoken {token}"),
+        || json!({ "schema": schema, "revision": revision, "token": token }),
     )?;
     Ok(Exit::Yes)
 }

@@ -1,0 +1,106 @@
+//! One request: put together, sent, its answer read to the end.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::RequestBuilder;
+use ureq::http::Method;
+
+use super::Client;
+use super::answer::{Answer, NoAnswer};
+
+/// Most bytes of an answer: more is no answer of a server of ours.
+const BYTES_MAX: u64 = 1 << 30;
+
+/// A request that is being put together.
+pub(super) struct Call<'c> {
+    client: &'c Client,
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Option<Vec<u8>>,
+    /// Another time limit than the usual one; the inner none: no limit.
+    time_max: Option<Option<Duration>>,
+}
+
+impl Client {
+    pub(super) fn get(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::GET, path.into(), None)
+    }
+
+    pub(super) fn delete(&self, path: impl Into<String>) -> Call<'_> {
+        self.call(Method::DELETE, path.into(), None)
+    }
+
+    pub(super) fn post(&self, path: impl Into<String>, body: &Value) -> Call<'_> {
+        self.call(Method::POST, path.into(), Some(body.to_string().into_bytes()))
+    }
+
+    fn call(&self, method: Method, path: String, body: Option<Vec<u8>>) -> Call<'_> {
+        let (query, headers) = (Vec::new(), Vec::new());
+        Call { client: self, method, path, query, headers, body, time_max: None }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub(super) fn within(mut self, time_max: Duration) -> Self {
+        self.time_max = Some(Some(time_max));
+        self
+    }
+
+    /// However long it takes.
+    pub(super) fn patiently(mut self) -> Self {
+        self.time_max = Some(None);
+        self
+    }
+
+    /// Sends it.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not one of success.
+    pub(super) fn send(self) -> anyhow::Result<Answer> {
+        let url = &self.client.url;
+        let answer = self.exchange().map_err(|cause| NoAnswer::new(url, cause))?;
+        answer.successful()
+    }
+
+    fn exchange(&self) -> Result<Answer, ureq::Error> {
+        let uri = format!("{}{}", self.client.url, self.path);
+        let agent = &self.client.agent;
+        let mut response = match &self.body {
+            Some(body) => {
+                let call = agent.post(uri).header("content-type", "application/json");
+                self.prepared(call).send(body.as_slice())?
+            }
+            None if self.method == Method::DELETE => self.prepared(agent.delete(uri)).call()?,
+            None => self.prepared(agent.get(uri)).call()?,
+        };
+        let body = response.body_mut().with_config().limit(BYTES_MAX).read_to_vec()?;
+        let (head, _) = response.into_parts();
+        Ok(Answer { url: self.client.url.clone(), status: head.status, headers: head.headers, body })
+    }
+
+    fn prepared<B>(&self, mut call: RequestBuilder<B>) -> RequestBuilder<B> {
+        for (name, value) in &self.query {
+            call = call.query(*name, value);
+        }
+        for (name, value) in &self.headers {
+            call = call.header(*name, value);
+        }
+        match self.time_max {
+            Some(time_max) => call.config().timeout_global(time_max).build(),
+            None => call,
+        }
+    }
+}

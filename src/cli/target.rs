@@ -1,0 +1,261 @@
+//! Where a command asks: a data directory that it opens itself, or a server that has one open.
+//!
+//! Each verb has one form for both, so that every command asks, prints and fails in one way.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+
+use super::output::tell;
+use super::remote::{Client, ServerUrl};
+use crate::api::{SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm};
+use crate::engine::{
+    At, ChangesRequest, CheckRequest, Engine, ExpandRequest, ReadRequest, Settings, StorageError,
+    UsersetNode, WriteRequest,
+};
+use crate::eval::Work;
+use crate::schema::Tree;
+use crate::storage::ChangeKind;
+use crate::tuple::{SchemaId, StoreId, Timestamp, Tuple};
+
+/// Where a command is told to ask.
+#[derive(Debug, Clone)]
+pub(super) enum Place {
+    Data(PathBuf),
+    Server(ServerUrl),
+}
+
+/// Where a command asks.
+pub(super) enum Target {
+    Local(Box<Engine>),
+    Remote(Client),
+}
+
+/// A schema that was written.
+pub(super) struct SchemaWritten {
+    pub(super) schema: String,
+    pub(super) revision: u64,
+    pub(super) token: String,
+}
+
+/// A write that was accepted.
+pub(super) struct Written {
+    pub(super) changed: usize,
+    pub(super) revision: u64,
+    pub(super) token: String,
+}
+
+/// A check that was answered.
+pub(super) struct Checked {
+    pub(super) allowed: bool,
+    pub(super) schema: String,
+    pub(super) token: String,
+    pub(super) work: Work,
+}
+
+/// An expansion.
+pub(super) struct Expanded {
+    pub(super) root: UsersetNode,
+    pub(super) token: String,
+}
+
+/// One entry of the change log.
+pub(super) struct Change {
+    pub(super) revision: u64,
+    pub(super) time: Timestamp,
+    pub(super) kind: ChangeKind,
+    pub(super) tuple: Tuple,
+}
+
+/// Opens a data directory for this process alone.
+pub(super) fn open_engine(dir: &Path, create: bool) -> Result<Engine, StorageError> {
+    let mut settings = Settings::default();
+    settings.database.create = create;
+    Engine::open(dir, settings)
+}
+
+impl Target {
+    /// Opens a data directory, or asks the server that has it open; `create`: it is made when it is not there.
+    pub(super) fn open(place: &Place, create: bool) -> anyhow::Result<Target> {
+        let dir = match place {
+            Place::Server(url) => return Ok(Target::Remote(Client::new(url.clone()))),
+            Place::Data(dir) => dir,
+        };
+        match open_engine(dir, create) {
+            Ok(engine) => {
+                // Whoever has the directory knows that no server has it: what a killed one left would mislead others.
+                let _ = std::fs::remove_file(dir.join(URL_FILE));
+                Ok(Target::Local(Box::new(engine)))
+            }
+            Err(error @ StorageError::Locked(_)) => {
+                let Some(client) = Client::of_directory(dir) else { return Err(error.into()) };
+                let (dir, url) = (dir.display(), client.url());
+                tell(format_args!("stonetown: {dir} is served at {url}: asking the server"));
+                Ok(Target::Remote(client))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn create_store(&self, name: Option<String>) -> anyhow::Result<StoreForm> {
+        match self {
+            Target::Local(engine) => Ok(StoreForm::from(&engine.create_store(name)?)),
+            Target::Remote(client) => client.create_store(name),
+        }
+    }
+
+    /// All stores, in the order in which they were made.
+    pub(super) fn list_stores(&self) -> anyhow::Result<Vec<StoreForm>> {
+        match self {
+            Target::Local(engine) => Ok(engine.list_stores().iter().map(StoreForm::from).collect()),
+            Target::Remote(client) => client.list_stores(),
+        }
+    }
+
+    pub(super) fn has_store(&self, store: StoreId) -> anyhow::Result<bool> {
+        match self {
+            Target::Local(engine) => Ok(engine.find_store(store).is_some()),
+            Target::Remote(client) => client.has_store(store),
+        }
+    }
+
+    pub(super) fn delete_store(&self, store: StoreId) -> anyhow::Result<()> {
+        match self {
+            Target::Local(engine) if engine.delete_store(store)? => Ok(()),
+            Target::Local(_) => bail!(StorageError::NoStore(store)),
+            Target::Remote(client) => client.delete_store(store),
+        }
+    }
+
+    pub(super) fn store_stats(&self, store: StoreId) -> anyhow::Result<StatsForm> {
+        match self {
+            Target::Local(engine) => Ok(StatsForm::from(&engine.store_stats(store)?)),
+            Target::Remote(client) => client.store_stats(store),
+        }
+    }
+
+    pub(super) fn write_schema(&self, store: StoreId, tree: &Tree) -> anyhow::Result<SchemaWritten> {
+        match self {
+            Target::Local(engine) => {
+                let written = engine.write_schema(store, tree)?;
+                Ok(SchemaWritten {
+                    schema: written.id.to_string(),
+                    revision: written.token.revision.0,
+                    token: engine.seal(&written.token),
+                })
+            }
+            Target::Remote(client) => client.write_schema(store, tree),
+        }
+    }
+
+    /// One schema of a store; none named: the one in force in a state.
+    pub(super) fn read_schema(
+        &self,
+        store: StoreId,
+        schema: Option<SchemaId>,
+        at: &At,
+    ) -> anyhow::Result<SchemaForm> {
+        match self {
+            Target::Local(engine) => {
+                let found = engine.read_schema(store, schema, at)?;
+                SchemaForm::read(&found).with_context(|| format!("schema {} is damaged", found.id))
+            }
+            Target::Remote(client) => client.read_schema(store, schema, at),
+        }
+    }
+
+    /// All schemas of a store, newest first.
+    pub(super) fn list_schemas(&self, store: StoreId) -> anyhow::Result<Vec<SchemaInfoForm>> {
+        match self {
+            Target::Local(engine) => {
+                Ok(engine.list_schemas(store)?.iter().map(SchemaInfoForm::from).collect())
+            }
+            Target::Remote(client) => client.list_schemas(store),
+        }
+    }
+
+    pub(super) fn write(&self, request: WriteRequest) -> anyhow::Result<Written> {
+        match self {
+            Target::Local(engine) => {
+                let written = engine.write(request)?;
+                Ok(Written {
+                    changed: written.changed,
+                    revision: written.token.revision.0,
+                    token: engine.seal(&written.token),
+                })
+            }
+            Target::Remote(client) => client.write(request),
+        }
+    }
+
+    /// Visits the matching tuples of one state.
+    pub(super) fn read(
+        &self,
+        request: ReadRequest,
+        visit: &mut dyn FnMut(&Tuple) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        match self {
+            Target::Local(engine) => {
+                engine.read(&request, &mut |read| visit(&read.tuple))?;
+                Ok(())
+            }
+            Target::Remote(client) => client.read(&request, visit),
+        }
+    }
+
+    /// Visits the change log.
+    pub(super) fn changes(
+        &self,
+        request: ChangesRequest,
+        visit: &mut dyn FnMut(&Change) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        match self {
+            Target::Local(engine) => Ok(engine.changes(&request, &mut |change, revision| {
+                visit(&Change {
+                    revision: change.revision.0,
+                    time: revision.time,
+                    kind: change.kind,
+                    tuple: change.tuple.clone(),
+                })
+            })?),
+            Target::Remote(client) => client.changes(&request, visit),
+        }
+    }
+
+    pub(super) fn check(&self, request: CheckRequest<'_>) -> anyhow::Result<Checked> {
+        match self {
+            Target::Local(engine) => {
+                let answer = engine.check(request)?;
+                Ok(Checked {
+                    allowed: answer.allowed,
+                    schema: answer.schema.to_string(),
+                    token: engine.seal(&answer.token),
+                    work: answer.work,
+                })
+            }
+            Target::Remote(client) => client.check(request),
+        }
+    }
+
+    pub(super) fn expand(&self, request: ExpandRequest<'_>) -> anyhow::Result<Expanded> {
+        match self {
+            Target::Local(engine) => {
+                let answer = engine.expand(request)?;
+                Ok(Expanded { root: answer.root, token: engine.seal(&answer.token) })
+            }
+            Target::Remote(client) => client.expand(request),
+        }
+    }
+
+    /// Validates the whole data directory; `progress` is told what is being read, as far as that is known here.
+    pub(super) fn validate(&self, progress: &mut dyn FnMut(&str)) -> anyhow::Result<ValidationForm> {
+        match self {
+            Target::Local(engine) => Ok(ValidationForm::from(&engine.validate(progress)?)),
+            Target::Remote(client) => {
+                progress("on the server");
+                client.validate()
+            }
+        }
+    }
+}
