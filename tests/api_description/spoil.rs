@@ -262,7 +262,7 @@ fn bytes(made: &mut Made<'_>, choices: &mut SmallRng, spoilt: &mut Spoilt) {
         3 => {
             spoilt.done.push("something behind it");
             let behind: [&[u8]; 6] = [b" {}", b"}", b"\0", b"\xff", b" x", b"[]"];
-            body.extend_from_slice(one_of(choices, &behind));
+            body.extend_from_slice(one_of::<&[u8]>(choices, &behind));
         }
         4 => {
             spoilt.done.push("something before it");
