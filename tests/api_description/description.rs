@@ -24,6 +24,8 @@ pub(super) struct Operation {
     pub(super) body: Option<Value>,
     pub(super) examples: Vec<Value>,
     pub(super) responses: HashMap<u16, Reply>,
+    /// It answers with events that do not end.
+    pub(super) is_endless: bool,
     body_validator: Option<Validator>,
 }
 
@@ -127,6 +129,7 @@ impl Operation {
         assert!(body.is_none() || content["examples"].is_object(), "{method} {path} has no example");
         let responses = operation["responses"].as_object().unwrap().iter();
         Operation {
+            is_endless: operation["responses"]["200"]["content"]["text/event-stream"].is_object(),
             method: method.to_owned(),
             path: path.to_owned(),
             parameters: parameters.collect(),

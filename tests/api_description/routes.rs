@@ -6,8 +6,16 @@ use super::description::{Description, TEXT};
 use super::server::Running;
 
 /// Paths, parameters and fields that are described before they are served; to be emptied.
-const COMING: [&str; 7] =
-    ["/stores/{}/stats", "/stores/{}/schemas", "/stores/{}/schema", "/validate", "after", "filter", "depth"];
+const COMING: [&str; 8] = [
+    "/stores/{}/stats",
+    "/stores/{}/schemas",
+    "/stores/{}/schema",
+    "/stores/{}/watch",
+    "/validate",
+    "after",
+    "filter",
+    "depth",
+];
 
 /// Whether a path, a parameter or a field is one of those.
 pub(super) fn is_coming(name: &str) -> bool {
