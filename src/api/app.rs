@@ -235,6 +235,11 @@ pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -
     response
 }
 
+/// The response to a request that no route takes.
+pub(super) fn refuse(code: Code, message: &str) -> Response<Body> {
+    respond(None, Err(ApiError::new(code, message)), Instant::now())
+}
+
 /// What every response of a store's route carries.
 pub(super) fn head(response: &mut Response<Body>, store: Option<&str>) {
     let headers = response.headers_mut();

@@ -14,6 +14,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 use super::app::{ApiLimits, App, respond};
+use super::body::take_whole;
 use super::error::{ApiError, Code};
 use super::routes;
 use super::watchers::Watchers;
@@ -71,6 +72,7 @@ impl Server {
         let url_file = engine.dir().join(URL_FILE);
         std::fs::write(&url_file, format!("http://{address}\n"))
             .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
+        let limit = limits.body_bytes_max;
         let watchers = Arc::new(Watchers::new());
         let told = Arc::clone(&watchers);
         engine.listen(move |store, revision| told.tell(store, revision));
@@ -85,8 +87,9 @@ impl Server {
                 let error = ApiError::new(Code::Internal, "Internal Server Error");
                 respond(None, Err(error), std::time::Instant::now())
             }))
-            .layer(middleware::from_fn(name_request))
-            .layer(cors);
+            .layer(cors)
+            .layer(middleware::from_fn_with_state(limit, take_whole))
+            .layer(middleware::from_fn(name_request));
         Ok(Server { listener, router, address, url_file, watchers })
     }
 

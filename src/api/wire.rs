@@ -13,7 +13,7 @@ use crate::tuple::Timestamp;
 /// Reads the first JSON value of a body; an empty body is an empty object.
 pub(super) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiError> {
     let Some(first) = body.iter().position(|b| !b.is_ascii_whitespace()) else { return Ok(T::default()) };
-    if body[first] != b'{' && serde_json::from_slice::<Value>(body).is_ok() {
+    if body[first] != b'{' {
         return Err(ApiError::validation("syntax error (line 1:1): the body has to be a JSON object"));
     }
     let mut values = serde_json::Deserializer::from_slice(body).into_iter::<T>();
@@ -26,41 +26,52 @@ pub(super) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiE
 }
 
 /// A message within another: a JSON object, never an array of its fields.
-fn message<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
-    struct Message<T>(std::marker::PhantomData<T>);
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Message<T> {
-        type Value = Option<T>;
+struct Message<T>(T);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Message<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Message<T>, D::Error> {
+        struct Object<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Message<T>;
 
-        fn visit_unit<E>(self) -> Result<Option<T>, E> {
-            Ok(None)
-        }
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
 
-        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Option<T>, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(map)).map(Some)
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Message<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Message)
+            }
         }
+        deserializer.deserialize_any(Object(std::marker::PhantomData))
     }
-    deserializer.deserialize_any(Message(std::marker::PhantomData))
+}
+
+/// A message that may be null.
+fn message<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    Ok(Option::<Message<T>>::deserialize(deserializer)?.map(|message| message.0))
+}
+
+/// A list of messages, none of which may be null.
+fn messages<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    let list = Option::<Vec<Message<T>>>::deserialize(deserializer)?;
+    Ok(list.map(|list| list.into_iter().map(|message| message.0).collect()))
 }
 
 /// A number, also as a text.
 fn page_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Size {
-        Number(i64),
-        Text(String),
-    }
-    match Option::<Size>::deserialize(deserializer)? {
-        None => Ok(None),
-        Some(Size::Number(number)) => Ok(Some(number)),
-        Some(Size::Text(text)) => text.parse().map(Some).map_err(|_| {
-            serde::de::Error::custom(format_args!("invalid value for int32 field value: \"{text}\""))
-        }),
-    }
+    let given = match Option::<Value>::deserialize(deserializer)? {
+        None => return Ok(None),
+        Some(given) => given,
+    };
+    let number = match &given {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    };
+    let wrong = || serde::de::Error::custom(format_args!("invalid value for int32 field page_size: {given}"));
+    number.map(Some).ok_or_else(wrong)
 }
 
 /// The value of a field that may be missing.
@@ -84,8 +95,9 @@ impl Consistency {
     /// Unknown names are passed over, as OpenFGA does; unknown numbers are not.
     pub(super) fn is_known(&self) -> bool {
         match &self.0 {
+            None | Some(Value::Null | Value::String(_)) => true,
             Some(Value::Number(number)) => matches!(number.as_i64(), Some(0 | 100 | 200)),
-            _ => true,
+            Some(_) => false,
         }
     }
 }
@@ -112,6 +124,7 @@ pub(super) struct Condition {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct TupleKeys {
+    #[serde(deserialize_with = "messages")]
     pub(super) tuple_keys: Option<Vec<TupleKey>>,
 }
 
@@ -136,6 +149,7 @@ pub(super) struct WriteRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Writes {
+    #[serde(deserialize_with = "messages")]
     pub(super) tuple_keys: Option<Vec<TupleKey>>,
     pub(super) on_duplicate: Option<String>,
 }
@@ -143,6 +157,7 @@ pub(super) struct Writes {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Deletes {
+    #[serde(deserialize_with = "messages")]
     pub(super) tuple_keys: Option<Vec<TupleKey>>,
     pub(super) on_missing: Option<String>,
 }
@@ -175,6 +190,7 @@ pub(super) struct CheckRequest {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct BatchCheckRequest {
+    #[serde(deserialize_with = "messages")]
     pub(super) checks: Option<Vec<BatchCheckItem>>,
     pub(super) authorization_model_id: Option<String>,
     pub(super) consistency: Consistency,
@@ -224,7 +240,9 @@ pub(super) struct ListUsersRequest {
     #[serde(deserialize_with = "message")]
     pub(super) object: Option<Object>,
     pub(super) relation: Option<String>,
+    #[serde(deserialize_with = "messages")]
     pub(super) user_filters: Option<Vec<UserFilter>>,
+    #[serde(deserialize_with = "messages")]
     pub(super) contextual_tuples: Option<Vec<TupleKey>>,
     pub(super) authorization_model_id: Option<String>,
     pub(super) context: Option<serde_json::Map<String, Value>>,
@@ -250,6 +268,7 @@ pub(super) struct UserFilter {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct WriteAssertionsRequest {
+    #[serde(deserialize_with = "messages")]
     pub(super) assertions: Option<Vec<Assertion>>,
 }
 
@@ -259,6 +278,7 @@ pub(super) struct Assertion {
     #[serde(deserialize_with = "message")]
     pub(super) tuple_key: Option<TupleKey>,
     pub(super) expectation: Option<bool>,
+    #[serde(deserialize_with = "messages")]
     pub(super) contextual_tuples: Option<Vec<TupleKey>>,
     pub(super) context: Option<serde_json::Map<String, Value>>,
 }

@@ -18,12 +18,14 @@ mod write;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::DefaultBodyLimit;
-use axum::http::{Response, StatusCode};
+use axum::extract::{DefaultBodyLimit, Query};
+use axum::http::{Response, StatusCode, header};
+use axum::middleware::map_response;
 use axum::routing::{get, post, put};
 
-use super::app::{App, respond};
+use super::app::{Answer, App, refuse, respond};
 use super::error::{ApiError, Code};
+use super::query::Parameters;
 
 /// Every route.
 pub(super) fn router(app: App) -> Router {
@@ -52,12 +54,18 @@ pub(super) fn router(app: App) -> Router {
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })
         .fallback(|| async { refuse(Code::UndefinedEndpoint, "Not Found") })
+        .layer(map_response(retell))
         .layer(DefaultBodyLimit::max(limit))
         .with_state(app)
 }
 
-fn refuse(code: Code, message: &str) -> Response<axum::body::Body> {
-    respond(None, Err(ApiError::new(code, message)), std::time::Instant::now())
+/// A path that is not UTF-8 is refused before a handler sees it, in plain text: clients know errors in our form only.
+async fn retell(response: Response<axum::body::Body>) -> Response<axum::body::Body> {
+    let is_ours = response.headers().get(header::CONTENT_TYPE).is_none_or(|kind| kind == "application/json");
+    if is_ours || !response.status().is_client_error() {
+        return response;
+    }
+    refuse(Code::ValidationError, "the path or the query is not UTF-8")
 }
 
 /// The body of a request, or what to answer when it cannot be had.
@@ -75,19 +83,15 @@ fn bytes(body: &Body) -> Result<&Bytes, ApiError> {
     })
 }
 
-async fn health(
-    axum::extract::Query(query): axum::extract::Query<std::collections::HashMap<String, String>>,
-) -> Response<axum::body::Body> {
-    match query.get("service").map(String::as_str) {
-        None | Some("" | "openfga.v1.OpenFGAService") => {
-            let answer = super::app::Answer::json(&serde_json::json!({ "status": "SERVING" }));
-            respond(None, Ok(answer), std::time::Instant::now())
+async fn health(Query(query): Query<Parameters>) -> Response<axum::body::Body> {
+    let answered = query.text("service").and_then(|service| match service {
+        "" | "openfga.v1.OpenFGAService" => Ok(Answer::json(&serde_json::json!({ "status": "SERVING" }))),
+        service => {
+            let message = format!("service '{service}' is not registered with the Health server");
+            Err(ApiError::new(Code::UndefinedEndpoint, message))
         }
-        Some(service) => refuse(
-            Code::UndefinedEndpoint,
-            &format!("service '{service}' is not registered with the Health server"),
-        ),
-    }
+    });
+    respond(None, answered, std::time::Instant::now())
 }
 
 async fn openapi() -> Response<axum::body::Body> {

@@ -1,0 +1,55 @@
+//! Bodies are read to their end before anything else, also those that no route asks for and those that are too large:
+//! a connection with the rest of a body on it is closed, and clients would see that in place of the answer.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::State;
+use axum::http::{Request, Response};
+use axum::middleware::Next;
+
+use super::app::refuse;
+use super::error::Code;
+
+/// Of a body that is too large so much is read all the same. Who sends more is cut off.
+const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
+
+/// Hands on the body as a whole. What is too large stays too large, if not as large as it was.
+pub(super) async fn take_whole(
+    State(limit): State<usize>,
+    request: Request<Body>,
+    next: Next,
+) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    match read(body, limit).await {
+        Some(whole) => next.run(Request::from_parts(parts, Body::from(whole))).await,
+        None => refuse(Code::ValidationError, "the body ends before its end"),
+    }
+}
+
+/// The body, or more than `limit` bytes of it; none: it broke off.
+async fn read(mut body: Body, limit: usize) -> Option<Bytes> {
+    let mut first = Bytes::new();
+    let mut whole: Vec<u8> = Vec::new();
+    let mut passed_over = 0;
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        // Trailers say nothing that is asked for.
+        let Ok(data) = frame.ok()?.into_data() else { continue };
+        if first.is_empty() {
+            // Mostly there is only one part, which need not be copied.
+            first = data;
+        } else if first.len().max(whole.len()) <= limit {
+            if whole.is_empty() {
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&data);
+        } else {
+            passed_over += data.len();
+            if passed_over > PASSED_OVER_BYTES_MAX {
+                break;
+            }
+        }
+    }
+    Some(if whole.is_empty() { first } else { whole.into() })
+}
