@@ -40,6 +40,8 @@ mod ways;
 
 use std::time::Instant;
 
+use stonetown::engine::{BatchItem, EngineError};
+
 use generator::QUESTIONS;
 use mismatch::Mismatch;
 use model::Facts;
@@ -123,14 +125,43 @@ fn an_expansion_names_exactly_who_passes_a_check() {
 
 #[test]
 fn lists_hold_exactly_what_checks_yes() {
-    let mut counts = lists::Counts::default();
+    let mut ways = Ways::default();
+    let mut counts = [lists::Counts::default(), lists::Counts::default()];
     for seed in seeds() {
         let (world, questions) = generator::world(seed);
-        let state = ways::contextual(&world.tuples);
-        for question in questions.iter().take(LISTS) {
-            lists::objects_are_those_that_check_yes(&world, &state, question, &mut counts);
-            lists::subjects_are_those_that_check_yes(&world, &state, question, &mut counts);
-        }
+        let ask = |asked: &lists::Asked<'_>, counts: &mut lists::Counts| {
+            for question in questions.iter().take(LISTS) {
+                lists::objects_are_those_that_check_yes(&world, asked, question, counts);
+                lists::subjects_are_those_that_check_yes(&world, asked, question, counts);
+            }
+        };
+        ask(&lists::Asked::State(&ways::contextual(&world.tuples)), &mut counts[0]);
+        ways.with_stored(&world, |view| ask(&lists::Asked::View(view), &mut counts[1]));
     }
-    println!("{counts:?}");
+    println!("contextual {:?}\nstored {:?}", counts[0], counts[1]);
+}
+
+#[test]
+fn a_batch_answers_what_its_checks_answer() {
+    let mut ways = Ways::default();
+    let mut compared = 0;
+    for seed in seeds() {
+        let (world, questions) = generator::world(seed);
+        // Half of the tuples of some questions are contextual, and each question is there twice.
+        let item = |(number, tuple): (usize, &stonetown::tuple::TupleKey)| BatchItem {
+            tuple: tuple.clone(),
+            contextual: if number % 3 == 0 { ways::admitted(&world) } else { Vec::new() },
+        };
+        let items: Vec<BatchItem> = questions.iter().chain(&questions).enumerate().map(item).collect();
+        ways.with_stored(&world, |view| {
+            for (item, answer) in items.iter().zip(view.batch_check(&items)) {
+                let alone = view.check(item.tuple.as_ref(), &item.contextual).map(|answer| answer.allowed);
+                let text = |answer: Result<bool, _>| answer.map_err(|error: EngineError| error.to_string());
+                assert_eq!(text(answer), text(alone), "{item:?}\n{}", world.sketch);
+                compared += 1;
+            }
+        });
+    }
+    println!("{compared} answers compared");
+    assert!(compared > 0 || seeds().count() < 100);
 }

@@ -12,6 +12,7 @@ mod routes;
 mod server;
 mod translate;
 mod tuples;
+mod watchers;
 mod wire;
 
 pub use app::ApiLimits;

@@ -23,6 +23,7 @@ pub(super) enum Kind {
     Changes = 4,
     Objects = 5,
     Subjects = 6,
+    Watch = 7,
 }
 
 /// Continuation tokens of one list.

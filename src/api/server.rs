@@ -16,6 +16,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 use super::app::{ApiLimits, App, respond};
 use super::error::{ApiError, Code};
 use super::routes;
+use super::watchers::Watchers;
 use crate::engine::Engine;
 
 /// How long requests that were begun may take to end.
@@ -54,6 +55,7 @@ pub struct Server {
     router: Router,
     address: SocketAddr,
     url_file: PathBuf,
+    watchers: Arc<Watchers>,
 }
 
 impl Server {
@@ -69,7 +71,10 @@ impl Server {
         let url_file = engine.dir().join(URL_FILE);
         std::fs::write(&url_file, format!("http://{address}\n"))
             .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
-        let app = App { engine, limits: Arc::new(limits) };
+        let watchers = Arc::new(Watchers::new());
+        let told = Arc::clone(&watchers);
+        engine.listen(move |store, revision| told.tell(store, revision));
+        let app = App { engine, limits: Arc::new(limits), watchers: Arc::clone(&watchers) };
         let cors = CorsLayer::new()
             .allow_origin(Any)
             .allow_methods(AllowMethods::mirror_request())
@@ -82,7 +87,7 @@ impl Server {
             }))
             .layer(middleware::from_fn(name_request))
             .layer(cors);
-        Ok(Server { listener, router, address, url_file })
+        Ok(Server { listener, router, address, url_file, watchers })
     }
 
     /// Where it listens.
@@ -94,10 +99,12 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
         // Answers are small: waiting to fill a packet only delays them. A connection without it works too.
         let listener = self.listener.tap_io(|connection| drop(connection.set_nodelay(true)));
+        let watchers = Arc::clone(&self.watchers);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let serve = axum::serve(listener, self.router)
             .with_graceful_shutdown(async move {
                 stop.await;
+                watchers.stop();
                 // Nobody waits for it when serving has ended by itself.
                 let _ = stopping.send(());
             })

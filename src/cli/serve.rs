@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::output::Output;
-use super::target::open_engine;
 use crate::api::{ApiLimits, Server};
+use crate::engine::{Engine, Settings};
 
 /// Serve a data directory over HTTP: OpenFGA's API, so that its SDKs and its `fga` work.
 #[derive(Debug, Args)]
@@ -33,6 +33,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", env = "STONETOWN_LISTEN")]
     listen: SocketAddr,
 
+    /// MiB of blocks of table files kept in memory
+    #[arg(long, value_name = "N", default_value_t = Settings::default().database.block_cache_bytes >> 20)]
+    cache_mib: usize,
+
     /// Most tuples in one write, deletions included
     #[arg(long, value_name = "N", default_value_t = ApiLimits::default().write_tuples_max)]
     write_tuples_max: usize,
@@ -51,7 +55,10 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
-    let engine = Arc::new(open_engine(&args.data, true)?);
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    settings.database.block_cache_bytes = args.cache_mib << 20;
+    let engine = Arc::new(Engine::open(&args.data, settings)?);
     let limits = ApiLimits {
         body_bytes_max: args.body_bytes_max,
         write_tuples_max: args.write_tuples_max,

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use super::Engine;
 use super::error::EngineError;
-use crate::storage::{StateReader, StoreRecord};
-use crate::tuple::{Timestamp, Token};
+use crate::storage::{StateReader, StorageError, StoreRecord, TupleReader};
+use crate::tuple::{Revision, StoreId, Timestamp, Token};
 
 /// Which state, and what is taken as now.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -13,6 +13,8 @@ pub enum At {
     /// The newest state, now.
     #[default]
     Head,
+    /// The newest state, now, which has to be no older than a token's.
+    AtLeast(String),
     /// A token: its revision, its time.
     Token(String),
     /// The last state committed at or before a time, seen at that time.
@@ -44,12 +46,33 @@ impl Engine {
         let database = self.database();
         match at {
             At::Head => Ok(database.head(store.number)?),
+            At::AtLeast(text) => {
+                let token = self.open_token(store, text)?;
+                let state = database.head(store.number)?;
+                if state.revision() < token.revision {
+                    let (asked, head) = (token.revision, state.revision());
+                    return Err(StorageError::AboveHead { asked, head }.into());
+                }
+                Ok(state)
+            }
             At::Time(time) => Ok(database.at_time(store.number, *time)?),
             At::Token(text) => {
                 let token = self.open_token(store, text)?;
                 Ok(database.past(store.number, token.revision, token.time)?)
             }
         }
+    }
+
+    /// The newest state of a store, now.
+    pub fn newest(&self, store: StoreId) -> Result<Token, EngineError> {
+        let store = self.store(store)?;
+        Ok(self.token_of(store.id, &self.state(&store, &At::Head)?))
+    }
+
+    /// The revision of a token, which has to be one of this store that has been reached.
+    pub fn revision_of_token(&self, store: StoreId, token: &str) -> Result<Revision, EngineError> {
+        let store = self.store(store)?;
+        Ok(self.state(&store, &At::Token(token.to_owned()))?.revision())
     }
 
     /// Reads a token and makes sure that it is one of this store.

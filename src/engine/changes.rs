@@ -32,6 +32,12 @@ pub enum ChangesFrom {
 }
 
 impl Engine {
+    /// Has somebody told of every new revision of every store, when it is durable and visible. The listener must be quick:
+    /// writes wait for it.
+    pub fn listen(&self, listener: impl Fn(StoreId, Revision) + Send + Sync + 'static) {
+        self.writer.listen(Box::new(listener));
+    }
+
     /// Visits the change log from a token on, with what is known of each change's revision.
     pub fn changes(
         &self,

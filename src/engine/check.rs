@@ -4,7 +4,7 @@ use super::Engine;
 use super::at::At;
 use super::error::EngineError;
 use super::view::View;
-use crate::eval::{self, Answer, Work};
+use crate::eval::{self, Answer, EvalError, Limits, Work};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
 
 /// A check.
@@ -54,5 +54,20 @@ impl View<'_> {
     pub fn check(&self, tuple: TupleRef<'_>, contextual: &[Tuple]) -> Result<Answer, EngineError> {
         let limits = &self.engine.settings().limits;
         self.with(contextual, |state| Ok(eval::check(&self.program, state, tuple, limits)?))
+    }
+
+    /// The same, when it takes at most so many reads; none: it takes more.
+    pub fn check_within(
+        &self,
+        reads_max: u64,
+        tuple: TupleRef<'_>,
+        contextual: &[Tuple],
+    ) -> Result<Option<Answer>, EngineError> {
+        let limits = Limits { reads_max, ..self.engine.settings().limits };
+        let answer = self.with(contextual, |state| Ok(eval::check(&self.program, state, tuple, &limits)?));
+        match answer {
+            Err(EngineError::Eval(EvalError::TooManyReads(_))) => Ok(None),
+            other => other.map(Some),
+        }
     }
 }

@@ -37,7 +37,8 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, FilterError, ObjectFilter, StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
+    ChangeKind, ChangeRecord, FilterError, ObjectFilter, RevisionRecord, StorageError, StoreRecord,
+    SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit};
 pub use at::At;

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use super::change::Change;
@@ -29,6 +29,7 @@ const GROUP_BYTES_MAX: usize = 8 << 20;
 /// The way to change anything in a data directory. Dropping it waits for the writes it has taken.
 pub struct Writer {
     database: Arc<Database>,
+    listeners: Listeners,
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -57,6 +58,10 @@ pub enum WriteError<E> {
     Refused(E),
 }
 
+/// Told of a store's new revision when it is durable and visible. It must be quick: writes wait for it.
+pub type Listener = Box<dyn Fn(StoreId, Revision) + Send + Sync>;
+type Listeners = Arc<RwLock<Vec<Listener>>>;
+
 type Reply<T> = SyncSender<Result<T, StorageError>>;
 /// A plan that keeps its refusal to itself: none when it refused.
 type RunPlan = Box<dyn FnOnce(&dyn TupleReader, Option<SchemaId>) -> Option<Vec<Change>> + Send>;
@@ -80,11 +85,13 @@ impl Writer {
     pub fn start(database: Arc<Database>) -> Result<Writer, StorageError> {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let of_thread = Arc::clone(&database);
+        let listeners = Listeners::default();
+        let told = Arc::clone(&listeners);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&of_thread, &queue))
+            .spawn(move || run(&of_thread, &queue, &told))
             .map_err(|error| StorageError::Io(format!("cannot start the writer: {error}")))?;
-        Ok(Writer { database, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Writer { database, listeners, jobs: Some(jobs), thread: Some(thread) })
     }
 
     /// Makes one write and waits until it is durable. A plan without changes takes no revision.
@@ -127,6 +134,11 @@ impl Writer {
         self.ask(|reply| Job::WriteAssertions { store, schema, text, reply })
     }
 
+    /// Has somebody told of every new revision from now on.
+    pub fn listen(&self, listener: Listener) {
+        self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+
     /// The data directory that it writes to.
     pub fn database(&self) -> &Database {
         &self.database
@@ -154,7 +166,7 @@ fn stopped() -> StorageError {
 }
 
 /// The writer's life: takes what waits, commits it, answers it. After a failed commit it only refuses.
-fn run(database: &Database, queue: &Receiver<Job>) {
+fn run(database: &Database, queue: &Receiver<Job>, listeners: &Listeners) {
     let mut failed: Option<StorageError> = None;
     let mut waiting: Option<Job> = None;
     while let Some(job) = waiting.take().or_else(|| queue.recv().ok()) {
@@ -166,7 +178,7 @@ fn run(database: &Database, queue: &Receiver<Job>) {
             Job::Write(first) => {
                 let mut group = Group::new(database);
                 waiting = group.collect(first, queue);
-                group.commit()
+                group.commit(listeners)
             }
             Job::CreateStore { id, name, reply } => create_store(database, id, name, &reply),
             Job::DeleteStore { id, reply } => delete_store(database, id, &reply),
@@ -272,6 +284,7 @@ struct Group<'d> {
 
 /// A store as the writes of the batch so far leave it.
 struct StoreState<'d> {
+    id: StoreId,
     head: Head,
     /// Shows ended rows too: they are there until they are replaced, deleted or collected.
     rows: Overlay<StateReader<'d>>,
@@ -321,7 +334,7 @@ impl<'d> Group<'d> {
                 let rows = self.database.head(number)?.at_time(Timestamp::from_micros(i64::MIN));
                 let head =
                     Head { revision: rows.revision(), time: rows.committed_at()?, schema: rows.schema()? };
-                entry.insert(StoreState { head, rows: Overlay::what_if(rows) })
+                entry.insert(StoreState { id: store, head, rows: Overlay::what_if(rows) })
             }
         };
         let time = self.database.commit_time(state.head.time);
@@ -336,15 +349,21 @@ impl<'d> Group<'d> {
         Ok(Some(Commit { revision, time, changes: changes.len() }))
     }
 
-    /// Syncs the batch, then answers.
-    fn commit(self) -> Result<(), StorageError> {
+    /// Syncs the batch, then answers, then tells those who listen.
+    fn commit(self, listeners: &Listeners) -> Result<(), StorageError> {
         let Group { database: _, batch, stores, accepted, under_way } = self;
         // The snapshots of the state before are not needed any longer.
-        drop(stores);
+        let heads: Vec<(StoreId, Revision)> =
+            stores.into_values().map(|state| (state.id, state.head.revision)).collect();
         let result = if batch.is_empty() { Ok(()) } else { batch.commit().map_err(refusal) };
         drop(under_way);
         for (reply, commit) in accepted {
             drop(reply.send(result.clone().map(|()| Some(commit))));
+        }
+        if result.is_ok() {
+            for listener in listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
+                heads.iter().for_each(|&(store, revision)| listener(store, revision));
+            }
         }
         result
     }

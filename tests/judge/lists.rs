@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use stonetown::engine::{EngineError, View};
 use stonetown::eval::{
-    EvalError, Holding, ListEnd, ListObjects, ListSubjects, Resume, list_objects, list_subjects,
+    EvalError, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume, list_objects, list_subjects,
 };
 use stonetown::storage::TupleReader;
-use stonetown::tuple::{Object, Relation, Subject, TupleKey};
+use stonetown::tuple::{Object, ObjectRef, Relation, Subject, SubjectRef, TupleKey};
 
 use super::generator::World;
 use super::model::{Verdict, judge};
@@ -25,13 +26,58 @@ pub(crate) struct Counts {
     pub(crate) too_deep: usize,
 }
 
+/// What is asked for lists.
+pub(crate) enum Asked<'a> {
+    /// A state, under the world's schema.
+    State(&'a dyn TupleReader),
+    /// A view of a store.
+    View(&'a View<'a>),
+}
+
+impl Asked<'_> {
+    fn objects(
+        &self,
+        world: &World,
+        request: &ListObjects<'_>,
+        visit: &mut dyn FnMut(ObjectRef<'_>) -> ControlFlow<()>,
+    ) -> Result<Listed, EvalError> {
+        match self {
+            Asked::State(state) => {
+                list_objects(&world.program, *state, request, &limits(world.depth_max), visit)
+            }
+            Asked::View(view) => view.list_objects(request, &[], visit).map_err(eval_error),
+        }
+    }
+
+    fn subjects(
+        &self,
+        world: &World,
+        request: &ListSubjects<'_>,
+        visit: &mut dyn FnMut(SubjectRef<'_>, Holding) -> ControlFlow<()>,
+    ) -> Result<Listed, EvalError> {
+        match self {
+            Asked::State(state) => {
+                list_subjects(&world.program, *state, request, &limits(world.depth_max), visit)
+            }
+            Asked::View(view) => view.list_subjects(request, &[], visit).map_err(eval_error),
+        }
+    }
+}
+
+fn eval_error(error: EngineError) -> EvalError {
+    match error {
+        EngineError::Eval(error) => error,
+        error => panic!("{error}"),
+    }
+}
+
 /// A list, and whether it ended in [`EvalError::TooDeep`].
 type Outcome<T> = (Vec<T>, bool);
 
 /// Lists the objects of a question's type, for its relation and subject.
 pub(crate) fn objects_are_those_that_check_yes(
     world: &World,
-    state: &dyn TupleReader,
+    asked: &Asked<'_>,
     question: &TupleKey,
     counts: &mut Counts,
 ) {
@@ -40,7 +86,7 @@ pub(crate) fn objects_are_those_that_check_yes(
         .filter(|object| object.object_type() == question.object.object_type())
         .map(|object| (object.id().to_owned(), verdict(world, TupleKey { object, ..question.clone() })))
         .collect();
-    let (whole, too_deep) = objects(world, state, question, usize::MAX);
+    let (whole, too_deep) = objects(world, asked, question, usize::MAX);
     let context = || {
         format!(
             "objects of {question}, limit {}\n{}\n{verdicts:#?}\n{:#?}",
@@ -57,7 +103,7 @@ pub(crate) fn objects_are_those_that_check_yes(
     assert!(!too_deep || any_deep, "too deep without need: {}", context());
     for part in [1, 2] {
         assert_eq!(
-            objects(world, state, question, part),
+            objects(world, asked, question, part),
             (whole.clone(), too_deep),
             "parts of {part}: {}",
             context()
@@ -71,16 +117,16 @@ pub(crate) fn objects_are_those_that_check_yes(
 /// Lists the subjects of a question's object and relation that are like its subject.
 pub(crate) fn subjects_are_those_that_check_yes(
     world: &World,
-    state: &dyn TupleReader,
+    asked: &Asked<'_>,
     question: &TupleKey,
     counts: &mut Counts,
 ) {
     let subject_type = question.subject.subject_type().to_owned();
-    let asked = match &question.subject {
+    let userset = match &question.subject {
         Subject::Userset(_, relation) => Some(relation.clone()),
         _ => None,
     };
-    let like = |object: Object| match &asked {
+    let like = |object: Object| match &userset {
         None => Subject::Object(object),
         Some(relation) => Subject::Userset(object, relation.clone()),
     };
@@ -90,11 +136,11 @@ pub(crate) fn subjects_are_those_that_check_yes(
         .filter(|object| object.object_type() == subject_type)
         .map(|object| (object.id().to_owned(), verdict_of(like(object))))
         .collect();
-    let everybody = verdict_of(match &asked {
+    let everybody = verdict_of(match &userset {
         None => Subject::Wildcard(subject_type.clone().into()),
         Some(_) => like(Object::new(&subject_type, "unnamed-anywhere").unwrap()),
     });
-    let list = |part| subjects(world, state, question, &subject_type, asked.as_ref(), part);
+    let list = |part| subjects(world, asked, question, &subject_type, userset.as_ref(), part);
     let (whole, too_deep) = list(usize::MAX);
     let context = || format!("subjects of {question}: {whole:?}\n{}\n{verdicts:#?}", world.sketch);
     let ids: BTreeSet<&Option<String>> = whole.iter().map(|(id, _)| id).collect();
@@ -141,7 +187,7 @@ fn named_objects(world: &World, question: &TupleKey) -> BTreeSet<Object> {
 }
 
 /// The ids, listed in parts of so many.
-fn objects(world: &World, state: &dyn TupleReader, question: &TupleKey, part: usize) -> Outcome<String> {
+fn objects(world: &World, asked: &Asked<'_>, question: &TupleKey, part: usize) -> Outcome<String> {
     let mut ids = Vec::new();
     let mut after: Option<Resume> = None;
     loop {
@@ -153,7 +199,7 @@ fn objects(world: &World, state: &dyn TupleReader, question: &TupleKey, part: us
             time_max: None,
         };
         let mut left = part;
-        let listed = list_objects(&world.program, state, &request, &limits(world.depth_max), &mut |object| {
+        let listed = asked.objects(world, &request, &mut |object| {
             ids.push(object.id().to_owned());
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -168,10 +214,10 @@ fn objects(world: &World, state: &dyn TupleReader, question: &TupleKey, part: us
 /// The ids, none for everybody, listed in parts of so many.
 fn subjects(
     world: &World,
-    state: &dyn TupleReader,
+    asked: &Asked<'_>,
     question: &TupleKey,
     subject_type: &str,
-    asked: Option<&Relation>,
+    userset: Option<&Relation>,
     part: usize,
 ) -> Outcome<(Option<String>, Holding)> {
     let mut found = Vec::new();
@@ -181,26 +227,20 @@ fn subjects(
             object: question.object.as_ref(),
             relation: question.relation.as_str(),
             subject_type,
-            subject_relation: asked.map(Relation::as_str),
+            subject_relation: userset.map(Relation::as_str),
             after: after.as_ref(),
             time_max: None,
         };
         let mut left = part;
-        let listed = list_subjects(
-            &world.program,
-            state,
-            &request,
-            &limits(world.depth_max),
-            &mut |subject, holding| {
-                let id = match subject.to_owned() {
-                    Subject::Object(object) | Subject::Userset(object, _) => Some(object.id().to_owned()),
-                    Subject::Wildcard(_) => None,
-                };
-                found.push((id, holding));
-                left -= 1;
-                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            },
-        );
+        let listed = asked.subjects(world, &request, &mut |subject, holding| {
+            let id = match subject.to_owned() {
+                Subject::Object(object) | Subject::Userset(object, _) => Some(object.id().to_owned()),
+                Subject::Wildcard(_) => None,
+            };
+            found.push((id, holding));
+            left -= 1;
+            if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
         match listed {
             Ok(listed) if listed.end == ListEnd::Stopped => after = listed.resume,
             other => return (found, is_too_deep(other)),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, CheckRequest, Engine, EngineError, OnDuplicate, OnMissing, Settings, WriteRequest, admit,
+    At, CheckRequest, Engine, EngineError, OnDuplicate, OnMissing, Settings, View, WriteRequest, admit,
 };
 use stonetown::eval::{self, EvalError, Limits};
 use stonetown::storage::{Change, DatabaseOptions, Empty, Overlay, TupleReader};
@@ -121,6 +121,18 @@ impl Ways {
         }
     }
 
+    /// Asks a store that holds the whole world; none: it cannot be stored.
+    pub(crate) fn with_stored<T>(&mut self, world: &World, ask: impl FnOnce(&View<'_>) -> T) -> Option<T> {
+        if !Way::of(world).contains(&Way::Stored) {
+            return None;
+        }
+        let served = self.engines.entry(world.depth_max).or_insert_with(|| Served::open(world.depth_max));
+        let store = Stored::create(&served.engine, world);
+        let tuples: Vec<Tuple> = world.tuples.iter().filter(|tuple| is_writable(tuple)).cloned().collect();
+        store.write(&served.engine, &tuples);
+        Some(ask(&served.engine.view(store.id, None, &At::Head).unwrap()))
+    }
+
     /// The answers of [`Way::Split`] and of [`Way::Stored`], from one store.
     fn stored(&mut self, world: &World, questions: &[TupleKey]) -> (Vec<Found>, Vec<Found>) {
         let served = self.engines.entry(world.depth_max).or_insert_with(|| Served::open(world.depth_max));
@@ -142,6 +154,12 @@ impl Ways {
         let stored = questions.iter().map(|question| store.check(engine, question, &[])).collect();
         (split, stored)
     }
+}
+
+/// Those of a world's tuples that may be contextual.
+pub(crate) fn admitted(world: &World) -> Vec<Tuple> {
+    let is_admitted = |tuple: &&Tuple| admit(world.program.schema(), tuple).is_ok();
+    world.tuples.iter().filter(is_admitted).step_by(2).cloned().collect()
 }
 
 /// Half of the tuples, and some that are not in the world; then the changes that make it the world.

@@ -25,7 +25,7 @@ pub(super) async fn write(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: WriteAssertionsRequest = wire::read(&super::bytes(body)?)?;
+        let request: WriteAssertionsRequest = wire::read(super::bytes(&body)?)?;
         let assertions = request.assertions.unwrap_or_default();
         let mut fields = Fields::of("WriteAssertionsRequest");
         fields.form("StoreId", store, Form::Id);

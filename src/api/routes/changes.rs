@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use axum::body::Body as ResponseBody;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::app::{Answer, App};
 use super::super::error::{ApiError, Code};
@@ -14,7 +14,9 @@ use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::wire::{time, tuple_json};
 use super::read::page_size;
-use crate::engine::{ChangeKind, ChangesFrom, ChangesRequest, EngineError, StorageError};
+use crate::engine::{
+    ChangeKind, ChangeRecord, ChangesFrom, ChangesRequest, EngineError, RevisionRecord, StorageError,
+};
 use crate::tuple::{Revision, Timestamp};
 
 const WRITE: &str = "TUPLE_OPERATION_WRITE";
@@ -59,23 +61,7 @@ pub(super) async fn changes(
         let mut last = None;
         let request = ChangesRequest { store: id, from, object_type };
         let visited = app.engine.changes(&request, &mut |change, revision| {
-            let (operation, kind) = match change.kind {
-                ChangeKind::Written => (WRITE, "written"),
-                ChangeKind::Replaced => (WRITE, "replaced"),
-                ChangeKind::Deleted => (DELETE, "deleted"),
-                ChangeKind::Expired => (DELETE, "expired"),
-            };
-            let tuple = match operation {
-                WRITE => change.tuple.clone(),
-                _ => change.tuple.key.clone().into(),
-            };
-            found.push(json!({
-                "tuple_key": tuple_json(&tuple),
-                "operation": operation,
-                "timestamp": time(revision.time),
-                "kind": kind,
-                "revision": change.revision.0,
-            }));
+            found.push(change_json(change, revision));
             last = Some((change.revision, change.ordinal));
             if found.len() < size { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -95,6 +81,33 @@ pub(super) async fn changes(
     .await
 }
 
+/// A change, as it is answered. Its kind and its revision are ours.
+pub(super) fn change_json(change: &ChangeRecord, revision: &RevisionRecord) -> Value {
+    let (kind, operation) = match change.kind {
+        ChangeKind::Written => ("written", WRITE),
+        ChangeKind::Replaced => ("replaced", WRITE),
+        ChangeKind::Deleted => ("deleted", DELETE),
+        ChangeKind::Expired => ("expired", DELETE),
+    };
+    let tuple = match operation {
+        WRITE => tuple_json(&change.tuple),
+        _ => tuple_json(&change.tuple.key.clone().into()),
+    };
+    json!({
+        "tuple_key": tuple,
+        "operation": operation,
+        "timestamp": time(revision.time),
+        "kind": kind,
+        "revision": change.revision.0,
+    })
+}
+
+/// The place of a continuation token: behind which change of which revision.
+pub(super) fn read_place(place: &str) -> Option<(Revision, u32)> {
+    let (revision, ordinal) = place.split_once('.')?;
+    Some((Revision(revision.parse().ok()?), ordinal.parse().ok()?))
+}
+
 fn place(pages: &Pages, token: &str) -> Result<Option<(Revision, u32)>, ApiError> {
     let place = match pages.place(token) {
         Err(_) if pages.is_of_kind(token) => {
@@ -104,9 +117,5 @@ fn place(pages: &Pages, token: &str) -> Result<Option<(Revision, u32)>, ApiError
         other => other?,
     };
     let Some(place) = place else { return Ok(None) };
-    let read = || {
-        let (revision, ordinal) = place.split_once('.')?;
-        Some((Revision(revision.parse().ok()?), ordinal.parse().ok()?))
-    };
-    read().map(Some).ok_or_else(invalid_token)
+    read_place(&place).map(Some).ok_or_else(invalid_token)
 }

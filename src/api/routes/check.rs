@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 
-use super::super::app::{Answer, App, WORK, at, ids};
+use super::super::app::{Answer, App, Budget, SHORT_READS, WORK, at, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate;
@@ -23,33 +23,46 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
-        let request: wire::CheckRequest = wire::read(&super::bytes(body)?)?;
-        let mut fields = Fields::of("CheckRequest");
-        ids(&mut fields, store, request.authorization_model_id.text());
-        look_at(&mut fields, None, request.tuple_key.as_ref());
-        let contextual = tuples::keys(&request.contextual_tuples);
-        let max = app.limits.contextual_tuples_max;
-        tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
-        if !request.consistency.is_known() {
-            fields.wrong("Consistency", "value must be one of the defined enum values");
+    app.run_short(store, move |app, store, budget| one(app, store, &headers, &body, budget).transpose()).await
+}
+
+/// None: it takes more than the budget.
+fn one(
+    app: &App,
+    store: &str,
+    headers: &HeaderMap,
+    body: &Body,
+    budget: Budget,
+) -> Result<Option<Answer>, ApiError> {
+    let request: wire::CheckRequest = wire::read(super::bytes(body)?)?;
+    let mut fields = Fields::of("CheckRequest");
+    ids(&mut fields, store, request.authorization_model_id.text());
+    look_at(&mut fields, None, request.tuple_key.as_ref());
+    let contextual = tuples::keys(&request.contextual_tuples);
+    let max = app.limits.contextual_tuples_max;
+    tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
+    if !request.consistency.is_known() {
+        fields.wrong("Consistency", "value must be one of the defined enum values");
+    }
+    fields.finish()?;
+    let view = app.view(store, request.authorization_model_id.text(), &at(headers)?)?;
+    let answer = || {
+        let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
+        match budget {
+            Budget::Short => view.check_within(SHORT_READS, key.as_ref(), &contextual),
+            Budget::Whole => view.check(key.as_ref(), &contextual).map(Some),
         }
-        fields.finish()?;
-        let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
-        let answer = || {
-            let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
-            view.check(key.as_ref(), &contextual).map_err(check_error)
-        };
-        let answer = answer().map_err(|error| error.under(view.schema()))?;
-        let mut reply =
-            Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view);
-        if headers.contains_key(WORK) {
-            let work = answer.work;
-            reply = reply.with(WORK, &format!("{} {} {}", work.gets, work.scans, work.rows));
+        .map_err(check_error)
+    };
+    let answer = answer().map_err(|error| error.under(view.schema()))?;
+    Ok(answer.map(|answer| {
+        let reply = Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view);
+        if !headers.contains_key(WORK) {
+            return reply;
         }
-        Ok(reply)
-    })
-    .await
+        let work = answer.work;
+        reply.with(WORK, &format!("{} {} {}", work.gets, work.scans, work.rows))
+    }))
 }
 
 pub(super) async fn batch(
@@ -59,7 +72,7 @@ pub(super) async fn batch(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: wire::BatchCheckRequest = wire::read(&super::bytes(body)?)?;
+        let request: wire::BatchCheckRequest = wire::read(super::bytes(&body)?)?;
         let checks = request.checks.unwrap_or_default();
         let mut fields = Fields::of("BatchCheckRequest");
         ids(&mut fields, store, request.authorization_model_id.text());

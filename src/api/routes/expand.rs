@@ -25,7 +25,7 @@ pub(super) async fn expand(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: wire::ExpandRequest = wire::read(&super::bytes(body)?)?;
+        let request: wire::ExpandRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("ExpandRequest");
         ids(&mut fields, store, request.authorization_model_id.text());
         let key = request.tuple_key.clone().unwrap_or_default();

@@ -12,7 +12,7 @@ use http_body::Frame;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::app::{Answer, App, CONTINUATION, INCOMPLETE, SCHEMA_ID, TOKEN, head, ids};
+use super::super::app::{Answer, App, CONTINUATION, INCOMPLETE, SCHEMA_ID, TOKEN, head, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::page::{Kind, Pages};
@@ -38,7 +38,8 @@ pub(super) async fn list(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let asked = Asked::read(app, store, &headers, body, "ListObjectsRequest")?;
+        let request = wire::read(super::bytes(&body)?)?;
+        let asked = Asked::read(app, store, &headers, request, "ListObjectsRequest")?;
         let view = app.view(store, &asked.schema, &asked.part.at)?;
         let mut body = b"{\"objects\":[".to_vec();
         let begin = body.len();
@@ -82,10 +83,9 @@ impl Asked {
         app: &App,
         store: &str,
         headers: &HeaderMap,
-        body: Body,
+        request: ListObjectsRequest,
         name: &'static str,
     ) -> Result<Asked, ApiError> {
-        let request: ListObjectsRequest = wire::read(&super::bytes(body)?)?;
         let mut fields = Fields::of(name);
         let schema = request.authorization_model_id.text();
         ids(&mut fields, store, schema);
@@ -189,12 +189,17 @@ pub(super) async fn stream(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
+    let request = match super::bytes(&body).and_then(|body| wire::read(body)) {
+        Ok(request) => request,
+        // Nothing of a stream has begun: the error is one of any request.
+        Err(error) => return respond(Some(&store), Err(error), Instant::now()),
+    };
     let (begin, begun) = oneshot::channel();
     let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
     let of = store.clone();
     tokio::task::spawn_blocking(move || {
         let mut lines = Lines { begin: Some(begin), send, buffer: Vec::new(), sent: None, is_gone: false };
-        if let Err(error) = produce(&app, &of, &headers, body, &mut lines) {
+        if let Err(error) = produce(&app, &of, &headers, request, &mut lines) {
             lines.fail(error);
         }
     });
@@ -231,10 +236,10 @@ fn produce(
     app: &App,
     store: &str,
     headers: &HeaderMap,
-    body: Body,
+    request: ListObjectsRequest,
     lines: &mut Lines,
 ) -> Result<(), ApiError> {
-    let asked = Asked::read(app, store, headers, body, "StreamedListObjectsRequest")?;
+    let asked = Asked::read(app, store, headers, request, "StreamedListObjectsRequest")?;
     let view = app.view(store, &asked.schema, &asked.part.at)?;
     let begun = || Begun { schema: view.schema().to_string(), token: app.engine.seal(&view.token()) };
     let mut left = asked.part.limit;
@@ -311,7 +316,7 @@ impl Lines {
 }
 
 /// The body of a stream.
-struct Chunks(mpsc::Receiver<Frame<Bytes>>);
+pub(super) struct Chunks(pub(super) mpsc::Receiver<Frame<Bytes>>);
 
 impl axum::body::HttpBody for Chunks {
     type Data = Bytes;

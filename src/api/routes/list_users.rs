@@ -26,7 +26,7 @@ pub(super) async fn list(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: ListUsersRequest = wire::read(&super::bytes(body)?)?;
+        let request: ListUsersRequest = wire::read(super::bytes(&body)?)?;
         let schema = request.authorization_model_id.text();
         let mut fields = Fields::of("ListUsersRequest");
         look_at(app, &mut fields, store, &request);

@@ -13,6 +13,7 @@ mod schemas;
 mod stats;
 mod stores;
 mod validate;
+mod watch;
 mod write;
 
 use axum::Router;
@@ -35,6 +36,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/write", post(write::write))
         .route("/stores/{store}/read", post(read::read))
         .route("/stores/{store}/changes", get(changes::changes))
+        .route("/stores/{store}/watch", get(watch::watch))
         .route("/stores/{store}/check", post(check::check))
         .route("/stores/{store}/batch-check", post(check::batch))
         .route("/stores/{store}/expand", post(expand::expand))
@@ -62,8 +64,8 @@ fn refuse(code: Code, message: &str) -> Response<axum::body::Body> {
 pub(super) type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
 /// The bytes of a body.
-fn bytes(body: Body) -> Result<Bytes, ApiError> {
-    body.map_err(|error| {
+fn bytes(body: &Body) -> Result<&Bytes, ApiError> {
+    body.as_ref().map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             // OpenFGA's status for it; clients know it.
             ApiError::new(Code::ResourceExhausted, "the body is larger than this server takes")

@@ -29,7 +29,7 @@ pub(super) async fn read(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: wire::ReadRequest = wire::read(&super::bytes(body)?)?;
+        let request: wire::ReadRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("ReadRequest");
         fields.form("StoreId", store, Form::Id);
         let size = page_size(&mut fields, request.page_size, &headers)?;

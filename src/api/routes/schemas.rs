@@ -22,7 +22,7 @@ pub(super) async fn write(
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let body: serde_json::Map<String, Value> = wire::read(&super::bytes(body)?)?;
+        let body: serde_json::Map<String, Value> = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("WriteAuthorizationModelRequest");
         fields.form("StoreId", store, Form::Id);
         fields.finish()?;

@@ -32,7 +32,7 @@ fn with_deleted_at(store: &StoreRecord) -> serde_json::Value {
 
 pub(super) async fn create(State(app): State<App>, body: Body) -> Response<ResponseBody> {
     app.run(None, move |app, _| {
-        let request: CreateStoreRequest = wire::read(&super::bytes(body)?)?;
+        let request: CreateStoreRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("CreateStoreRequest");
         fields.form("Name", request.name.text(), Form::StoreName);
         fields.finish()?;

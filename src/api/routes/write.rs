@@ -2,10 +2,10 @@
 
 use axum::body::Body as ResponseBody;
 use axum::extract::{Path, State};
-use axum::http::Response;
+use axum::http::{HeaderMap, Response};
 use serde_json::json;
 
-use super::super::app::{Answer, Answered, App, CHANGED, REVISION, SCHEMA_ID, TOKEN, ids};
+use super::super::app::{AT, AT_LEAST, Answer, Answered, App, CHANGED, REVISION, SCHEMA_ID, TOKEN, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate::{missing_tuple, parts_of, too_many_tuples, tuple_key};
@@ -18,10 +18,16 @@ use crate::tuple::{StoreId, TupleKey};
 pub(super) async fn write(
     State(app): State<App>,
     Path(store): Path<String>,
+    headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
-        let request: wire::WriteRequest = wire::read(&super::bytes(body)?)?;
+        if headers.contains_key(AT) || headers.contains_key(AT_LEAST) {
+            let message =
+                "headers Stonetown-At and Stonetown-At-Least are for questions: a write is made now";
+            return Err(ApiError::validation(message));
+        }
+        let request: wire::WriteRequest = wire::read(super::bytes(&body)?)?;
         look_at(store, &request)?;
         // Of the newest state: also a mere deletion needs a schema, and errors are answered with its id.
         let view = app.view(store, request.authorization_model_id.text(), &At::Head)?;

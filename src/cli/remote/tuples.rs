@@ -50,6 +50,7 @@ impl Call<'_> {
         match at {
             At::Head => self,
             At::Token(token) => self.header("stonetown-at", token),
+            At::AtLeast(token) => self.header("stonetown-at-least", token),
             At::Time(time) => self.header("stonetown-at", time.to_string()),
         }
     }

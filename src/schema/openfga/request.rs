@@ -5,8 +5,8 @@ use super::super::tree::{Expression, ExpressionKind, Tree, TypeDefinition, TypeR
 use crate::tuple::{RELATION_CHARS_MAX, TYPE_CHARS_MAX};
 
 const VALIDATION: &str = "validation_error";
-const TYPE_PATTERN: &str = r"^[^:#@\s]{1,254}$";
-const NAME_PATTERN: &str = r"^[^:#@\s]{1,50}$";
+const TYPE_PATTERN: &str = r"^[^:#@\\s]{1,254}$";
+const NAME_PATTERN: &str = r"^[^:#@\\s]{1,50}$";
 
 /// Longest relation within a rewrite, in bytes.
 const REWRITE_RELATION_BYTES_MAX: usize = 50;

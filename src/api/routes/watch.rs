@@ -1,0 +1,197 @@
+//! Watch: every change, once and in order, as it is made: server-sent events.
+//!
+//! An event's `id` is the place behind its change. A client that comes back with the last id it has seen (as
+//! `Last-Event-ID`, or `after`) misses nothing and sees nothing twice. Heartbeats carry an id too, so that a filter that
+//! matches little does not lead far back.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body as ResponseBody, Bytes};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, Response, header};
+use http_body::Frame;
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use super::super::app::{App, head, respond};
+use super::super::error::ApiError;
+use super::super::fields::{Fields, Form};
+use super::super::page::{Kind, Pages, invalid_token};
+use super::super::query::Parameters;
+use super::super::translate::no_store;
+use super::changes::change_json;
+use super::list_objects::Chunks;
+use crate::engine::{ChangesFrom, ChangesRequest};
+use crate::tuple::{Revision, StoreId};
+
+/// Changes that are read, and sent, together.
+const CHANGES: usize = 500;
+/// Chunks that wait for the client.
+const CHUNKS_WAITING: usize = 2;
+const HEARTBEAT: Duration = Duration::from_secs(15);
+const LAST_EVENT_ID: &str = "last-event-id";
+
+pub(super) async fn watch(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    Query(query): Query<Parameters>,
+    headers: HeaderMap,
+) -> Response<ResponseBody> {
+    let begun = Instant::now();
+    let asked = {
+        let (app, store) = (app.clone(), store.clone());
+        tokio::task::spawn_blocking(move || Watch::read(app, &store, &query, &headers)).await
+    };
+    let watch = match asked {
+        Ok(Ok(watch)) => watch,
+        Ok(Err(error)) => return respond(Some(&store), Err(error), begun),
+        Err(_) => {
+            let error = ApiError::new(super::super::error::Code::Internal, "Internal Server Error");
+            return respond(Some(&store), Err(error), begun);
+        }
+    };
+    let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
+    tokio::spawn(watch.run(send));
+    let mut response = Response::new(ResponseBody::new(Chunks(chunks)));
+    head(&mut response, Some(&store));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// The place behind a change: its revision, and its number in it.
+type Place = (Revision, u32);
+
+struct Watch {
+    app: App,
+    store: StoreId,
+    object_type: Option<String>,
+    pages: Pages,
+    place: Place,
+    heartbeat: Duration,
+}
+
+/// Some changes as events, and where they end.
+struct Read {
+    events: Vec<u8>,
+    place: Place,
+    /// There may be more at once.
+    is_full: bool,
+}
+
+impl Watch {
+    fn read(app: App, store: &str, query: &Parameters, headers: &HeaderMap) -> Result<Watch, ApiError> {
+        let mut fields = Fields::of("WatchRequest");
+        fields.form("StoreId", store, Form::Id);
+        let object_type = query.text("type")?;
+        fields.form("Type", object_type, Form::ChangesType);
+        let heartbeat = match query.number("heartbeat_ms")? {
+            None => HEARTBEAT,
+            Some(millis @ 10..=3_600_000) => Duration::from_millis(millis as u64),
+            Some(_) => {
+                fields.wrong("HeartbeatMs", "value must be inside range [10, 3600000]");
+                HEARTBEAT
+            }
+        };
+        fields.finish()?;
+        let id = app.store(store).ok_or_else(no_store)?;
+        let pages = Pages::of(Kind::Watch, &[store, object_type]);
+        let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).unwrap_or("");
+        let after = if last.is_empty() { query.text("after")? } else { last };
+        let place = match after {
+            "" => (app.engine.newest(id)?.revision, u32::MAX),
+            "oldest" => (Revision::ZERO, u32::MAX),
+            // An event's id, or the token of a state.
+            after => match pages.place(after) {
+                Ok(Some(place)) => super::changes::read_place(&place).ok_or_else(invalid_token)?,
+                _ => (app.engine.revision_of_token(id, after)?, u32::MAX),
+            },
+        };
+        let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
+        Ok(Watch { app, store: id, object_type, pages, place, heartbeat })
+    }
+
+    /// Until the client goes away, or the server ends.
+    async fn run(mut self, send: mpsc::Sender<Frame<Bytes>>) {
+        let mut newest = self.app.watchers.subscribe(self.store);
+        let mut stopping = self.app.watchers.stopping();
+        let begin = format!("retry: 1000\n{}", self.heartbeat());
+        if send.send(Frame::data(begin.into())).await.is_err() {
+            return;
+        }
+        while !*stopping.borrow() {
+            // What is written from here on wakes.
+            newest.mark_unchanged();
+            let (watch, read) = match tokio::task::spawn_blocking(move || {
+                let read = self.changes();
+                (self, read)
+            })
+            .await
+            {
+                Ok((watch, Ok(read))) => (watch, read),
+                Ok((_, Err(error))) => {
+                    let event =
+                        format!("event: error\ndata: {}\n\n", serde_json::Value::String(error.message));
+                    // A client that went away need not be told.
+                    let _ = send.send(Frame::data(event.into())).await;
+                    return;
+                }
+                Err(_) => return,
+            };
+            self = watch;
+            self.place = read.place;
+            if !read.events.is_empty() && send.send(Frame::data(read.events.into())).await.is_err() {
+                return;
+            }
+            if read.is_full {
+                continue;
+            }
+            tokio::select! {
+                changed = newest.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(self.heartbeat) => {
+                    if send.send(Frame::data(self.heartbeat().into())).await.is_err() {
+                        return;
+                    }
+                }
+                () = send.closed() => return,
+                _ = stopping.changed() => return,
+            }
+        }
+    }
+
+    fn heartbeat(&self) -> String {
+        format!("event: heartbeat\nid: {}\ndata: {{}}\n\n", self.id(self.place))
+    }
+
+    fn id(&self, (revision, ordinal): Place) -> String {
+        self.pages.token(&format!("{revision}.{ordinal}"))
+    }
+
+    /// The next changes.
+    fn changes(&self) -> Result<Read, ApiError> {
+        // Everything up to here is seen by what is read below.
+        let newest = self.app.engine.newest(self.store)?.revision;
+        let mut read = Read { events: Vec::new(), place: self.place, is_full: false };
+        let request = ChangesRequest {
+            store: self.store,
+            from: ChangesFrom::Behind(self.place.0, self.place.1),
+            object_type: self.object_type.clone(),
+        };
+        let mut count = 0;
+        self.app.engine.changes(&request, &mut |change, revision| {
+            read.place = (change.revision, change.ordinal);
+            let id = self.id(read.place);
+            let event = json!(change_json(change, revision));
+            read.events.extend_from_slice(format!("event: change\nid: {id}\ndata: {event}\n\n").as_bytes());
+            count += 1;
+            read.is_full = count == CHANGES;
+            if read.is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        if !read.is_full {
+            read.place = read.place.max((newest, u32::MAX));
+        }
+        Ok(read)
+    }
+}

@@ -1,0 +1,390 @@
+//! What the server promises beyond single answers: pages and lists that go on where they ended, whatever happens
+//! meanwhile; one state for all of a list; headers; ids; the end of a server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+
+use serde_json::{Value, json};
+use support::Served;
+
+const MODEL: &str = r#"{"schema_version":"1.1","type_definitions":[
+    {"type":"user"},
+    {"type":"group","relations":{"member":{"this":{}}},
+     "metadata":{"relations":{"member":{"directly_related_user_types":[{"type":"user"},{"type":"group","relation":"member"}]}}}},
+    {"type":"doc","relations":{"viewer":{"this":{}},"banned":{"this":{}},
+       "reader":{"difference":{"base":{"computedUserset":{"relation":"viewer"}},"subtract":{"computedUserset":{"relation":"banned"}}}}},
+     "metadata":{"relations":{"viewer":{"directly_related_user_types":[{"type":"user"},{"type":"user","wildcard":{}},{"type":"group","relation":"member"}]},
+                              "banned":{"directly_related_user_types":[{"type":"user"}]}}}}]}"#;
+
+/// An answer: its status, headers and body.
+struct Answer {
+    status: u16,
+    headers: ureq::http::HeaderMap,
+    body: Value,
+}
+
+impl Answer {
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers))
+            .to_str()
+            .unwrap()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.headers.contains_key(name)
+    }
+}
+
+struct Client<'s> {
+    server: &'s Served,
+    store: String,
+}
+
+impl<'s> Client<'s> {
+    /// In a new store, with the schema in force.
+    fn new(server: &'s Served) -> Client<'s> {
+        let mut client = Client { server, store: String::new() };
+        let store = client.send("POST", "/stores", &json!({ "name": "a store" }), &[]);
+        client.store = store.body["id"].as_str().unwrap().to_owned();
+        let model: Value = serde_json::from_str(MODEL).unwrap();
+        assert_eq!(client.post("authorization-models", &model, &[]).status, 201);
+        client
+    }
+
+    fn send(&self, method: &str, path: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request =
+            ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.server.url));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let mut response = agent.run(request.body(text).unwrap()).unwrap();
+        let text = response.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body }
+    }
+
+    fn post(&self, verb: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
+        self.send("POST", &format!("/stores/{}/{verb}", self.store), body, headers)
+    }
+
+    fn get(&self, verb: &str) -> Answer {
+        self.send("GET", &format!("/stores/{}/{verb}", self.store), &Value::Null, &[])
+    }
+
+    fn write(&self, tuples: &[(&str, &str, &str)]) -> Answer {
+        let keys: Vec<Value> = tuples
+            .iter()
+            .map(|(object, relation, user)| json!({ "object": object, "relation": relation, "user": user }))
+            .collect();
+        let answer = self.post("write", &json!({ "writes": { "tuple_keys": keys } }), &[]);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    fn list(&self, user: &str, headers: &[(&str, &str)]) -> Answer {
+        let answer =
+            self.post("list-objects", &json!({ "type": "doc", "relation": "reader", "user": user }), headers);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer
+    }
+
+    fn write_docs(&self, user: &str, docs: std::ops::Range<usize>) {
+        for doc in docs {
+            self.write(&[(&format!("doc:{doc:03}"), "viewer", user)]);
+        }
+    }
+}
+
+fn texts(value: &Value) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_list_is_complete_unless_a_limit_is_asked_for_and_then_goes_on_in_the_same_state() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write_docs("user:anne", 0..7);
+    let whole = client.list("user:anne", &[]);
+    assert_eq!(texts(&whole.body["objects"]).len(), 7);
+    assert!(!whole.has("stonetown-incomplete") && !whole.has("stonetown-continuation"));
+
+    let first = client.list("user:anne", &[("stonetown-limit", "3")]);
+    assert_eq!(texts(&first.body["objects"]), ["doc:000", "doc:001", "doc:002"]);
+    assert_eq!(first.header("stonetown-incomplete"), "limit");
+    // What is written meanwhile does not show in the parts that follow.
+    client.write(&[("doc:002a", "viewer", "user:anne"), ("doc:005", "banned", "user:anne")]);
+    let token = first.header("stonetown-continuation").to_owned();
+    let second = client.list("user:anne", &[("stonetown-limit", "3"), ("stonetown-continuation", &token)]);
+    assert_eq!(texts(&second.body["objects"]), ["doc:003", "doc:004", "doc:005"]);
+    assert_eq!(second.header("stonetown-token"), first.header("stonetown-token"));
+    let token = second.header("stonetown-continuation").to_owned();
+    let third = client.list("user:anne", &[("stonetown-continuation", &token)]);
+    assert_eq!(texts(&third.body["objects"]), ["doc:006"]);
+    assert!(!third.has("stonetown-incomplete"));
+
+    // Only of the same list.
+    let other = json!({ "type": "doc", "relation": "reader", "user": "user:bob" });
+    let refused = client.post("list-objects", &other, &[("stonetown-continuation", &token)]);
+    assert_eq!((refused.status, &refused.body["code"]), (400, &json!("invalid_continuation_token")));
+    let wrong = client.post("list-objects", &other, &[("stonetown-limit", "0")]);
+    assert_eq!((wrong.status, &wrong.body["code"]), (400, &json!("validation_error")));
+}
+
+#[test]
+fn a_stream_says_in_its_trailers_where_it_goes_on() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write_docs("user:anne", 0..5);
+    // Trailers come to those who ask for them; the client of the other tests does not know them.
+    let stream = |extra: &str| {
+        let body = r#"{"type":"doc","relation":"reader","user":"user:anne"}"#;
+        let path = format!("/stores/{}/streamed-list-objects", client.store);
+        let mut socket = std::net::TcpStream::connect(server.url.trim_start_matches("http://")).unwrap();
+        let length = body.len();
+        write!(
+            socket,
+            "POST {path} HTTP/1.1\r\nhost: x\r\nte: trailers\r\nconnection: close\r\ncontent-length: {length}\r\n{extra}\r\n{body}"
+        )
+        .unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).unwrap();
+        text
+    };
+    let first = stream("stonetown-limit: 2\r\n");
+    assert!(first.contains("doc:001") && !first.contains("doc:002"), "{first}");
+    assert!(first.contains("stonetown-incomplete: limit"), "{first}");
+    let token = first.lines().find_map(|line| line.strip_prefix("stonetown-continuation: ")).unwrap();
+    let rest = stream(&format!("stonetown-continuation: {token}\r\n"));
+    assert!(!rest.contains("doc:001") && rest.contains("doc:002") && rest.contains("doc:004"), "{rest}");
+    assert!(!rest.contains("stonetown-incomplete:"), "{rest}");
+}
+
+#[test]
+fn a_list_of_users_goes_on_and_names_who_is_excluded() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write(&[
+        ("doc:1", "viewer", "user:*"),
+        ("doc:1", "viewer", "user:anne"),
+        ("doc:1", "viewer", "user:bob"),
+        ("doc:1", "banned", "user:bob"),
+        ("doc:1", "banned", "user:eve"),
+    ]);
+    let body = json!({
+        "object": { "type": "doc", "id": "1" }, "relation": "reader", "user_filters": [{ "type": "user" }]
+    });
+    let whole = client.post("list-users", &body, &[]);
+    let user = |id: &str| json!({ "object": { "type": "user", "id": id } });
+    assert_eq!(whole.body["users"], json!([{ "wildcard": { "type": "user" } }, user("anne")]));
+    assert_eq!(whole.body["excluded_users"], json!([user("bob"), user("eve")]));
+    let (mut users, mut excluded) = (Vec::new(), Vec::new());
+    let mut token: Option<String> = None;
+    for part in 0..4 {
+        let mut headers = vec![("stonetown-limit", "1")];
+        headers.extend(token.as_deref().map(|token| ("stonetown-continuation", token)));
+        let answer = client.post("list-users", &body, &headers);
+        let array = |name: &str| answer.body[name].as_array().cloned().unwrap_or_default();
+        users.extend(array("users"));
+        excluded.extend(array("excluded_users"));
+        assert_eq!(answer.header("stonetown-incomplete"), "limit", "part {part}");
+        token = Some(answer.header("stonetown-continuation").to_owned());
+    }
+    assert_eq!(
+        (json!(users), json!(excluded)),
+        (whole.body["users"].clone(), whole.body["excluded_users"].clone())
+    );
+    let end = client.post("list-users", &body, &[("stonetown-continuation", &token.unwrap())]);
+    assert_eq!(end.body["users"], json!([]));
+    assert!(!end.has("stonetown-incomplete"));
+}
+
+#[test]
+fn pages_and_tokens_survive_writes_and_a_restart() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write_docs("user:anne", 0..10);
+    let page = client.post("read", &json!({ "page_size": 4 }), &[]);
+    let changes = client.get("changes?page_size=4");
+    let list = client.list("user:anne", &[("stonetown-limit", "4")]);
+    client.write_docs("user:anne", 100..103);
+    let (read_on, changes_on, list_on) = (
+        page.body["continuation_token"].as_str().unwrap().to_owned(),
+        changes.body["continuation_token"].as_str().unwrap().to_owned(),
+        list.header("stonetown-continuation").to_owned(),
+    );
+    let store = client.store.clone();
+    let server = server.restart();
+    let client = Client { server: &server, store };
+
+    let mut seen: Vec<Value> = page.body["tuples"].as_array().unwrap().clone();
+    let mut token = read_on;
+    while !token.is_empty() {
+        let page = client.post("read", &json!({ "page_size": 4, "continuation_token": token }), &[]);
+        seen.extend(page.body["tuples"].as_array().unwrap().clone());
+        token = page.body["continuation_token"].as_str().unwrap().to_owned();
+    }
+    let objects: BTreeSet<&str> = seen.iter().map(|tuple| tuple["key"]["object"].as_str().unwrap()).collect();
+    assert_eq!((seen.len(), objects.len()), (13, 13), "every tuple once");
+
+    let rest = client.get(&format!("changes?page_size=100&continuation_token={changes_on}"));
+    assert_eq!(rest.body["changes"].as_array().unwrap().len(), 9);
+    let last = rest.body["continuation_token"].as_str().unwrap();
+    let none = client.get(&format!("changes?continuation_token={last}"));
+    assert_eq!(
+        none.body,
+        json!({ "changes": [], "continuation_token": last }),
+        "tokens of changes never end"
+    );
+    client.write(&[("doc:late", "viewer", "user:anne")]);
+    let one = client.get(&format!("changes?continuation_token={last}"));
+    assert_eq!(one.body["changes"][0]["tuple_key"]["object"], json!("doc:late"));
+
+    let rest = client.list("user:anne", &[("stonetown-continuation", &list_on)]);
+    assert_eq!(texts(&rest.body["objects"]).len(), 6, "the state is that of the first part");
+
+    let refused = client.post("read", &json!({ "continuation_token": changes_on }), &[]);
+    assert_eq!((refused.status, &refused.body["code"]), (400, &json!("invalid_continuation_token")));
+    let refused = client.get(&format!("changes?type=doc&continuation_token={last}"));
+    assert_eq!(refused.body["code"], json!("query_string_type_continuation_token_mismatch"));
+}
+
+#[test]
+fn a_question_can_be_asked_of_the_past() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let written = client.write(&[("doc:1", "viewer", "user:anne")]);
+    let then = written.header("stonetown-token").to_owned();
+    let gone = json!({ "deletes": { "tuple_keys": [{ "object": "doc:1", "relation": "viewer", "user": "user:anne" }] } });
+    assert_eq!(client.post("write", &gone, &[]).status, 200);
+    let check = json!({ "tuple_key": { "object": "doc:1", "relation": "reader", "user": "user:anne" } });
+    assert_eq!(client.post("check", &check, &[]).body["allowed"], json!(false));
+    let past = client.post("check", &check, &[("stonetown-at", &then)]);
+    assert_eq!(past.body["allowed"], json!(true));
+    assert_eq!(past.header("stonetown-token"), then);
+    let read = client.post("read", &Value::Null, &[("stonetown-at", &then)]);
+    assert_eq!(read.body["tuples"].as_array().unwrap().len(), 1);
+    // At least as new as one's own write; a state that is not there yet is an error at once, never an old answer.
+    let newest = client.write(&[("doc:2", "viewer", "user:anne")]);
+    let newest = newest.header("stonetown-token");
+    let fresh = client.post("check", &check, &[("stonetown-at-least", newest)]);
+    assert_eq!((fresh.status, &fresh.body["allowed"]), (200, &json!(false)));
+    let other = Client::new(&server);
+    let foreign = other.post("check", &check, &[("stonetown-at-least", newest)]);
+    assert_eq!((foreign.status, &foreign.body["code"]), (400, &json!("validation_error")));
+    let both = client.post("check", &check, &[("stonetown-at-least", newest), ("stonetown-at", newest)]);
+    assert_eq!((both.status, &both.body["code"]), (400, &json!("validation_error")));
+    let write = client.post("write", &gone, &[("stonetown-at", newest)]);
+    assert_eq!((write.status, &write.body["code"]), (400, &json!("validation_error")));
+    for wrong in ["yesterday", "2100-01-01T00:00:00Z", &then.replace('A', "B")] {
+        let refused = client.post("check", &check, &[("stonetown-at", wrong)]);
+        assert_eq!((refused.status, &refused.body["code"]), (400, &json!("validation_error")), "{wrong}");
+    }
+}
+
+#[test]
+fn answers_carry_the_headers_that_clients_look_for() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let written = client.write(&[("doc:1", "viewer", "user:anne")]);
+    let model = written.header("openfga-authorization-model-id").to_owned();
+    let check =
+        |user: &str| json!({ "tuple_key": { "object": "doc:1", "relation": "reader", "user": user } });
+    for (user, status) in [("user:anne", 200), ("nobody:x", 400)] {
+        let answer = client.post("check", &check(user), &[]);
+        assert_eq!(answer.status, status);
+        assert_eq!(answer.header("openfga-store-id"), client.store);
+        assert_eq!(answer.header("openfga-authorization-model-id"), model, "on errors too");
+        assert_eq!(answer.header("content-type"), "application/json");
+        assert!(answer.header("fga-query-duration-ms").parse::<u64>().is_ok());
+        assert!(!answer.header("x-request-id").is_empty());
+    }
+    assert!(
+        client
+            .post("check", &check("user:anne"), &[("origin", "http://a.example")])
+            .has("access-control-allow-origin")
+    );
+}
+
+#[test]
+fn ids_sort_by_time_and_the_newest_schema_comes_first() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let model: Value = serde_json::from_str(MODEL).unwrap();
+    let mut ids: Vec<String> = (0..5)
+        .map(|_| {
+            let written = client.post("authorization-models", &model, &[]);
+            written.body["authorization_model_id"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    assert!(ids.is_sorted() && ids.iter().all(|id| id.len() == 26), "{ids:?}");
+    let newest = client.get("authorization-models?page_size=1");
+    assert_eq!(newest.body["authorization_models"][0]["id"], json!(ids[4]));
+    ids.reverse();
+    let mut listed = Vec::new();
+    let mut token = String::new();
+    loop {
+        let page = client.get(&format!("authorization-models?page_size=2&continuation_token={token}"));
+        let models = page.body["authorization_models"].as_array().unwrap().clone();
+        listed.extend(models.iter().map(|model| model["id"].as_str().unwrap().to_owned()));
+        token = page.body["continuation_token"].as_str().unwrap().to_owned();
+        if token.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(listed[..5], ids);
+    assert_eq!(listed.len(), 6);
+}
+
+#[test]
+fn a_store_begins_with_its_first_schema_and_ends_when_it_is_deleted() {
+    let server = Served::start();
+    let mut client = Client::new(&server);
+    client.store = "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned();
+    let path = format!("/stores/{}", client.store);
+    let absent = client.send("GET", &path, &Value::Null, &[]);
+    assert_eq!((absent.status, &absent.body["code"]), (404, &json!("store_id_not_found")));
+    let model: Value = serde_json::from_str(MODEL).unwrap();
+    assert_eq!(client.post("authorization-models", &model, &[]).status, 201);
+    client.write(&[("doc:1", "viewer", "user:anne")]);
+    assert_eq!(texts(&client.list("user:anne", &[]).body["objects"]), ["doc:1"]);
+    for _ in 0..2 {
+        assert_eq!(client.send("DELETE", &path, &Value::Null, &[]).status, 204);
+    }
+    let refused = client.post(
+        "list-objects",
+        &json!({ "type": "doc", "relation": "reader", "user": "user:anne" }),
+        &[],
+    );
+    assert_eq!(refused.body["code"], json!("latest_authorization_model_not_found"));
+    assert_eq!(client.post("authorization-models", &model, &[]).status, 201);
+    assert_eq!(
+        texts(&client.list("user:anne", &[]).body["objects"]),
+        [""; 0],
+        "a new store of the same id is empty"
+    );
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_answers_what_was_begun_and_leaves_no_url() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write_docs("user:anne", 0..3);
+    let url_file = server.dir().join("stonetown.url");
+    assert_eq!(std::fs::read_to_string(&url_file).unwrap().trim(), server.url);
+    let store = client.store.clone();
+    let server = server.restart();
+    let client = Client { server: &server, store };
+    assert_eq!(texts(&client.list("user:anne", &[]).body["objects"]).len(), 3);
+    let (ended_well, dir) = server.stop();
+    assert!(ended_well);
+    assert!(!dir.path().join("stonetown.url").exists());
+    assert!(dir.path().join("stonetown.seal").exists(), "closed in order");
+}

@@ -1,0 +1,71 @@
+//! A running server, as users run it: the program, in a process of its own, on a free port.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// A `stonetown serve` that is killed when this is dropped. The directory goes last.
+pub(crate) struct Served {
+    process: Child,
+    pub(crate) url: String,
+    /// None: it was handed on.
+    dir: Option<TempDir>,
+}
+
+impl Served {
+    /// Starts a server on a new data directory.
+    pub(crate) fn start() -> Served {
+        Served::on(TempDir::new().unwrap(), &[])
+    }
+
+    /// Starts a server on a data directory, with further arguments.
+    pub(crate) fn on(dir: TempDir, arguments: &[&str]) -> Served {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_stonetown"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(dir.path())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
+        let url = url.unwrap_or_else(|| panic!("the server said: {line}")).to_owned();
+        Served { process, url, dir: Some(dir) }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.as_ref().unwrap().path()
+    }
+
+    pub(crate) fn process_id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Tells the server to stop, and waits until it has: whether it ended well, and its directory.
+    pub(crate) fn stop(mut self) -> (bool, TempDir) {
+        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status();
+        assert!(told.unwrap().success());
+        let status = self.process.wait().unwrap();
+        (status.success(), self.dir.take().unwrap())
+    }
+
+    /// The same data, served by a new process.
+    pub(crate) fn restart(self) -> Served {
+        let (ended_well, dir) = self.stop();
+        assert!(ended_well);
+        Served::on(dir, &[])
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

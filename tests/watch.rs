@@ -1,0 +1,241 @@
+//! Watching: every watcher sees exactly the change log, whatever happens to it meanwhile.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test")]
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::time::Duration;
+
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
+use serde_json::{Value, json};
+use support::Served;
+
+const MODEL: &str = r#"{"schema_version":"1.1","type_definitions":[
+    {"type":"user"},
+    {"type":"doc","relations":{"viewer":{"this":{}}},
+     "metadata":{"relations":{"viewer":{"directly_related_user_types":[{"type":"user"}]}}}},
+    {"type":"folder","relations":{"viewer":{"this":{}}},
+     "metadata":{"relations":{"viewer":{"directly_related_user_types":[{"type":"user"}]}}}}]}"#;
+
+const WRITERS: usize = 4;
+const WRITES: usize = 150;
+const KILLS: usize = 50;
+
+struct Store {
+    /// Of the store, at the server.
+    url: String,
+}
+
+impl Store {
+    fn create(server: &Served) -> Store {
+        let post = |url: &str, body: &Value| -> Value {
+            ureq::post(url).send_json(body).unwrap().body_mut().read_json().unwrap()
+        };
+        let store = post(&format!("{}/stores", server.url), &json!({ "name": "watched" }));
+        let url = format!("{}/stores/{}", server.url, store["id"].as_str().unwrap());
+        post(&format!("{url}/authorization-models"), &serde_json::from_str(MODEL).unwrap());
+        Store { url }
+    }
+
+    fn write(&self, writes: &[Value], deletes: &[Value]) {
+        let mut body = json!({});
+        if !writes.is_empty() {
+            body["writes"] = json!({ "tuple_keys": writes, "on_duplicate": "replace" });
+        }
+        if !deletes.is_empty() {
+            body["deletes"] = json!({ "tuple_keys": deletes, "on_missing": "ignore" });
+        }
+        ureq::post(format!("{}/write", self.url)).send_json(&body).unwrap();
+    }
+
+    /// The whole change log.
+    fn log(&self) -> Vec<Value> {
+        let mut changes = Vec::new();
+        let mut token = String::new();
+        loop {
+            let url = format!("{}/changes?page_size=100&continuation_token={token}", self.url);
+            let page: Value = ureq::get(url).call().unwrap().body_mut().read_json().unwrap();
+            let found = page["changes"].as_array().unwrap();
+            if found.is_empty() {
+                return changes;
+            }
+            changes.extend(found.iter().cloned());
+            token = page["continuation_token"].as_str().unwrap().to_owned();
+        }
+    }
+
+    fn watch(&self, query: &str) -> Watch {
+        let response = ureq::get(format!("{}/watch?{query}", self.url)).call().unwrap();
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Watch { lines: Box::new(BufReader::new(response.into_body().into_reader())) }
+    }
+}
+
+struct Watch {
+    lines: Box<dyn BufRead + Send>,
+}
+
+/// An event: its kind, its id, its data.
+struct Event {
+    kind: String,
+    id: String,
+    data: Value,
+}
+
+impl Iterator for Watch {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let mut event = Event { kind: String::new(), id: String::new(), data: Value::Null };
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            match line.trim_end().split_once(": ") {
+                Some(("event", kind)) => event.kind = kind.to_owned(),
+                Some(("id", id)) => event.id = id.to_owned(),
+                Some(("data", data)) => event.data = serde_json::from_str(data).unwrap(),
+                Some(_) => {}
+                None => return Some(event),
+            }
+        }
+    }
+}
+
+fn tuple(object: &str, user: &str) -> Value {
+    json!({ "object": object, "relation": "viewer", "user": user })
+}
+
+/// The changes of a watch, up to the one that ends the test.
+fn until_the_end(watch: impl Iterator<Item = Event>) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for event in watch.filter(|event| event.kind == "change") {
+        let is_last = event.data["tuple_key"]["object"] == json!("doc:end");
+        seen.push(event.data);
+        if is_last {
+            return seen;
+        }
+    }
+    panic!("the watch ended after {} changes", seen.len());
+}
+
+#[test]
+fn every_watcher_sees_exactly_the_change_log() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    store.write(&[tuple("doc:begin", "user:anne")], &[]);
+    let (quick, slow, killed, typed) = std::thread::scope(|scope| {
+        let store = &store;
+        let quick = scope.spawn(move || until_the_end(store.watch("after=oldest")));
+        let slow = scope.spawn(move || {
+            let pause = |event| {
+                std::thread::sleep(Duration::from_millis(1));
+                event
+            };
+            until_the_end(store.watch("after=oldest").map(pause))
+        });
+        let killed = scope.spawn(move || {
+            let mut random = SmallRng::seed_from_u64(1);
+            let mut seen = Vec::new();
+            let mut last = "oldest".to_owned();
+            for _ in 0..KILLS {
+                let few = random.random_range(0..30);
+                for event in store.watch(&format!("after={last}&heartbeat_ms=50")).take(few) {
+                    last = event.id;
+                    seen.extend((event.kind == "change").then_some(event.data));
+                }
+            }
+            let ended = seen.last().is_some_and(|change| change["tuple_key"]["object"] == json!("doc:end"));
+            if !ended {
+                seen.extend(until_the_end(store.watch(&format!("after={last}"))));
+            }
+            seen
+        });
+        let typed = scope.spawn(move || {
+            // Of its type, the last change is the one before the end.
+            let mut seen = Vec::new();
+            for event in store.watch("after=oldest&type=folder") {
+                seen.extend((event.kind == "change").then_some(event.data));
+                if seen.last().is_some_and(|change| change["tuple_key"]["object"] == json!("folder:end")) {
+                    break;
+                }
+            }
+            seen
+        });
+        let writers: Vec<_> = (0..WRITERS)
+            .map(|writer| {
+                scope.spawn(move || {
+                    let mut random = SmallRng::seed_from_u64(writer as u64);
+                    for _ in 0..WRITES {
+                        let mut some = |count: usize| -> Vec<Value> {
+                            let mut objects: Vec<usize> = (0..random.random_range(0..=count))
+                                .map(|_| random.random_range(0..40))
+                                .collect();
+                            objects.sort_unstable();
+                            objects.dedup();
+                            let kind =
+                                |object: usize| if object.is_multiple_of(3) { "folder" } else { "doc" };
+                            let user = format!("user:{writer}");
+                            objects.iter().map(|&it| tuple(&format!("{}:{it}", kind(it)), &user)).collect()
+                        };
+                        let writes = some(4);
+                        let mut deletes = some(2);
+                        deletes.retain(|tuple| !writes.contains(tuple));
+                        if writes.len() + deletes.len() > 0 {
+                            store.write(&writes, &deletes);
+                        }
+                    }
+                })
+            })
+            .collect();
+        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        store.write(&[tuple("folder:end", "user:anne"), tuple("doc:end", "user:anne")], &[]);
+        (quick.join().unwrap(), slow.join().unwrap(), killed.join().unwrap(), typed.join().unwrap())
+    });
+    let mut log = store.log();
+    println!("{} changes", log.len());
+    assert!(log.len() > WRITERS * WRITES);
+    // Both ends of the test stand in one revision, in either order.
+    let end = log.iter().position(|change| change["tuple_key"]["object"] == json!("doc:end")).unwrap();
+    let of_type: Vec<Value> = log
+        .iter()
+        .filter(|it| it["tuple_key"]["object"].as_str().unwrap().starts_with("folder:"))
+        .cloned()
+        .collect();
+    log.truncate(end + 1);
+    assert_eq!(quick, log, "the quick one");
+    assert_eq!(slow, log, "the slow one");
+    assert_eq!(killed, log, "the killed one");
+    assert_eq!(typed, of_type, "the one that wants folders only");
+}
+
+#[test]
+fn a_watch_begins_now_or_at_a_state_and_ends_with_the_server() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    let written = ureq::post(format!("{}/write", store.url))
+        .send_json(json!({ "writes": { "tuple_keys": [tuple("doc:1", "user:anne")] } }))
+        .unwrap();
+    let state = written.headers()["stonetown-token"].to_str().unwrap().to_owned();
+    store.write(&[tuple("doc:2", "user:anne")], &[]);
+    let mut now = store.watch("heartbeat_ms=20");
+    let mut since = store.watch(&format!("after={state}"));
+    assert_eq!(now.next().unwrap().kind, "heartbeat");
+    assert_eq!(now.next().unwrap().kind, "heartbeat", "again and again");
+    store.write(&[tuple("doc:3", "user:anne")], &[]);
+    let next = |watch: &mut Watch| watch.find(|event| event.kind == "change").unwrap().data;
+    assert_eq!(next(&mut now)["tuple_key"]["object"], json!("doc:3"));
+    assert_eq!(next(&mut since)["tuple_key"]["object"], json!("doc:2"));
+    assert_eq!(next(&mut since)["tuple_key"]["object"], json!("doc:3"));
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for wrong in ["after=nonsense", "after=AAAA", "type=a%20b", "heartbeat_ms=1"] {
+        let refused = agent.get(format!("{}/watch?{wrong}", store.url)).call().unwrap();
+        assert_eq!(refused.status().as_u16(), 400, "{wrong}");
+    }
+    let (ended_well, _dir) = server.stop();
+    assert!(ended_well);
+    assert!(now.all(|event| event.kind == "heartbeat"), "and then the watch ends");
+}
