@@ -32,7 +32,14 @@ pub(super) async fn changes(
         let mut fields = Fields::of("ReadChangesRequest");
         fields.form("StoreId", store, Form::Id);
         let (size, start) = (query.number("page_size")?, query.time("start_time")?);
-        let size = page_size(&mut fields, size, &headers)?;
+        let size = match size {
+            // Told in other words than for any other list.
+            Some(..=0) => {
+                fields.wrong("PageSize", "value must be greater than or equal to 1");
+                0
+            }
+            size => page_size(&mut fields, size, &headers)?,
+        };
         let (object_type, token) = (query.text("type")?, query.text("continuation_token")?);
         let after = query.text("after")?;
         fields.form("Type", object_type, Form::ChangesType);

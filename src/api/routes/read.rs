@@ -63,7 +63,7 @@ pub(super) async fn read(
             (Some(text), _) => {
                 Some(text.parse().map_err(|error: FilterError| ApiError::validation(error.to_string()))?)
             }
-            (None, ["", "", ""]) => Some(TupleFilter::default()),
+            (None, ["", "", ""]) if !has_key => Some(TupleFilter::default()),
             (None, [user, relation, object]) => filter(user, relation, object)?,
         };
         let nothing = || Ok(Answer::json(&json!({ "tuples": [], "continuation_token": "" })));

@@ -70,7 +70,8 @@ fn look_at(store: &str, request: &wire::WriteRequest) -> Result<(), ApiError> {
 
 fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) -> Answered {
     let store_id: StoreId = store.parse().map_err(|_| ApiError::validation("the store's id is no ULID"))?;
-    let named = (!request.authorization_model_id.text().is_empty()).then(|| view.schema());
+    let in_force = view.schema();
+    let named = (!request.authorization_model_id.text().is_empty()).then_some(in_force);
     drop(view);
     let writes = request.writes.unwrap_or_default();
     let deletes = request.deletes.unwrap_or_default();
@@ -114,9 +115,11 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) ->
         on_missing,
         schema: named,
     };
-    if request.writes.is_empty() && request.deletes.is_empty() && !deleted.is_empty() {
+    let is_idle = request.writes.is_empty() && request.deletes.is_empty() && request.preconditions.is_empty();
+    if is_idle && !deleted.is_empty() {
         // Nothing of what is to be gone can be there.
-        return Ok(Answer::json(&json!({})));
+        let token = app.engine.newest(store_id)?;
+        return Ok(Answer::json(&json!({})).with(TOKEN, &app.engine.seal(&token)).under(in_force));
     }
     let answer = match app.engine.write(request) {
         Ok(answer) => answer,
