@@ -239,3 +239,40 @@ fn a_watch_begins_now_or_at_a_state_and_ends_with_the_server() {
     assert!(ended_well);
     assert!(now.all(|event| event.kind == "heartbeat"), "and then the watch ends");
 }
+
+#[test]
+fn the_command_prints_what_changes_prints_as_it_is_made() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stonetown"));
+        command.args(arguments).args(["--url", &server.url]).env_remove("STONETOWN_DATA");
+        command
+    };
+    store.write(&[tuple("doc:1", "user:anne")], &[]);
+    let watching = run(&["watch", "--after", "oldest", "--limit", "4"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    for number in 2..5 {
+        store.write(&[tuple(&format!("folder:{number}"), "user:anne")], &[]);
+    }
+    let watched = watching.wait_with_output().unwrap();
+    let log = run(&["changes", "--limit", "4"]).output().unwrap();
+    assert_eq!(watched.status.code(), Some(0));
+    assert_eq!(String::from_utf8(watched.stdout).unwrap(), String::from_utf8(log.stdout).unwrap());
+    let typed = run(&["watch", "--after", "oldest", "--type", "folder", "--limit", "3", "--format", "json"]);
+    let typed = String::from_utf8({ typed }.output().unwrap().stdout).unwrap();
+    assert_eq!(typed.lines().count(), 3);
+    assert!(typed.lines().all(|line| line.contains("\"object\":\"folder:")), "{typed}");
+    // Not of a directory that the command has to itself: nothing would ever come.
+    let dir = tempfile::tempdir().unwrap();
+    let local = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stonetown"));
+        command.args(arguments).arg("--data").arg(dir.path()).env_remove("STONETOWN_URL").output().unwrap()
+    };
+    assert!(local(&["store", "create", "--name", "alone"]).status.success());
+    let refused = local(&["watch"]);
+    assert_eq!(refused.status.code(), Some(3));
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("watch a server"));
+}

@@ -41,6 +41,10 @@ pub(super) struct StateArgs {
     #[arg(long, value_name = "TOKEN|TIME")]
     pub(super) at: Option<String>,
 
+    /// Ask the newest state, which has to be no older than that of this token: the one your own write printed
+    #[arg(long, value_name = "TOKEN", conflicts_with = "at")]
+    pub(super) at_least: Option<String>,
+
     /// The schema to ask under, by id; otherwise the one in force then
     #[arg(long, value_name = "ID")]
     pub(super) schema: Option<SchemaId>,
@@ -88,9 +92,10 @@ impl StoreArgs {
 
 impl StateArgs {
     pub(super) fn at(&self) -> anyhow::Result<At> {
-        match &self.at {
-            Some(text) => Ok(text.parse().map_err(Misunderstood::new)?),
-            None => Ok(At::Head),
+        match (&self.at, &self.at_least) {
+            (Some(text), _) => Ok(text.parse().map_err(Misunderstood::new)?),
+            (None, Some(token)) => Ok(At::AtLeast(token.clone())),
+            (None, None) => Ok(At::Head),
         }
     }
 }

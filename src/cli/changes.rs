@@ -9,6 +9,7 @@ use super::args::StoreArgs;
 use super::exit::Exit;
 use super::output::Output;
 use super::read::tuple_json;
+use super::target::Change;
 use crate::engine::{ChangesFrom, ChangesRequest};
 use crate::storage::ChangeKind;
 
@@ -47,24 +48,28 @@ pub(super) fn run(args: ChangesArgs, out: &mut Output) -> anyhow::Result<Exit> {
             return ControlFlow::Break(());
         }
         left -= 1;
-        let kind = match change.kind {
-            ChangeKind::Written => "written",
-            ChangeKind::Replaced => "replaced",
-            ChangeKind::Deleted => "deleted",
-            ChangeKind::Expired => "expired",
-        };
-        result = out.print(
-            || format!("{}  {}  {kind:8}  {}", change.revision, change.time, change.tuple),
-            || {
-                json!({
-                    "revision": change.revision,
-                    "time": change.time.to_string(),
-                    "change": kind,
-                    "tuple": tuple_json(&change.tuple),
-                })
-            },
-        );
+        result = print_change(change, out);
         if result.is_err() || out.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     result.map(|()| Exit::Yes)
+}
+
+pub(super) fn print_change(change: &Change, out: &mut Output) -> anyhow::Result<()> {
+    let kind = match change.kind {
+        ChangeKind::Written => "written",
+        ChangeKind::Replaced => "replaced",
+        ChangeKind::Deleted => "deleted",
+        ChangeKind::Expired => "expired",
+    };
+    out.print(
+        || format!("{}  {}  {kind:8}  {}", change.revision, change.time, change.tuple),
+        || {
+            json!({
+                "revision": change.revision,
+                "time": change.time.to_string(),
+                "change": kind,
+                "tuple": tuple_json(&change.tuple),
+            })
+        },
+    )
 }

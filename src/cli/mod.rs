@@ -13,6 +13,7 @@ mod serve;
 mod store;
 mod target;
 mod validate;
+mod watch;
 mod write;
 
 use clap::{Parser, Subcommand};
@@ -69,6 +70,8 @@ enum Command {
     Expand(expand::ExpandArgs),
     /// Print the change log, oldest first
     Changes(changes::ChangesArgs),
+    /// Print every change of a served store as it is made
+    Watch(watch::WatchArgs),
     /// Serve a data directory over HTTP
     Serve(serve::ServeArgs),
     /// Hold every family of a data directory against the others
@@ -94,6 +97,7 @@ pub fn run() -> Exit {
         Command::Check(args) => check::run(args, &mut out),
         Command::Expand(args) => expand::run(args, &mut out),
         Command::Changes(args) => changes::run(args, &mut out),
+        Command::Watch(args) => watch::run(args, &mut out),
         Command::Serve(args) => serve::run(args, &mut out),
         Command::Validate(args) => validate::run(args, &mut out),
     };

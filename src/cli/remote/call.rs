@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::RequestBuilder;
 use ureq::http::Method;
+use ureq::{BodyReader, RequestBuilder};
 
 use super::Client;
 use super::answer::{Answer, NoAnswer};
@@ -73,6 +73,26 @@ impl Call<'_> {
         let url = &self.client.url;
         let answer = self.exchange().map_err(|cause| NoAnswer::new(url, cause))?;
         answer.successful()
+    }
+
+    /// Sends it, and leaves the body to be read as it comes, however long that takes.
+    ///
+    /// # Errors
+    /// There is no answer, or it is not one of success.
+    pub(super) fn stream(self) -> anyhow::Result<(Answer, BodyReader<'static>)> {
+        let client = self.client;
+        let call = self.patiently();
+        let uri = format!("{}{}", client.url, call.path);
+        let response = call.prepared(client.agent.get(uri)).call();
+        let response = response.map_err(|cause| NoAnswer::new(&client.url, cause))?;
+        let (head, mut body) = response.into_parts();
+        let mut answer =
+            Answer { url: client.url.clone(), status: head.status, headers: head.headers, body: Vec::new() };
+        if !answer.status.is_success() {
+            let read = body.with_config().limit(BYTES_MAX).read_to_vec();
+            answer.body = read.map_err(|cause| NoAnswer::new(&client.url, cause))?;
+        }
+        Ok((answer.successful()?, body.into_reader()))
     }
 
     fn exchange(&self) -> Result<Answer, ureq::Error> {

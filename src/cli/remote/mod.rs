@@ -7,6 +7,7 @@ mod schemas;
 mod stores;
 mod tuples;
 mod url;
+mod watch;
 
 use std::path::Path;
 use std::time::Duration;

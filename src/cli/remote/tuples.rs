@@ -37,7 +37,7 @@ struct ChangesPage {
 }
 
 #[derive(Deserialize)]
-struct ReadChange {
+pub(super) struct ReadChange {
     tuple_key: TupleJson,
     timestamp: String,
     kind: String,
@@ -173,7 +173,7 @@ fn tuple(answer: &Answer, json: TupleJson) -> anyhow::Result<Tuple> {
     json.into_tuple().map_err(|problem| answer.unlike_ours(problem))
 }
 
-fn change(answer: &Answer, found: ReadChange) -> anyhow::Result<Change> {
+pub(super) fn change(answer: &Answer, found: ReadChange) -> anyhow::Result<Change> {
     let kind = match found.kind.as_str() {
         "written" => ChangeKind::Written,
         "replaced" => ChangeKind::Replaced,
