@@ -290,6 +290,55 @@ fn a_question_can_be_asked_of_the_past() {
 }
 
 #[test]
+fn a_write_that_is_sent_again_under_its_key_is_answered_as_the_first_time() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let write = |object: &str, key: &str| {
+        let keys = json!([{ "object": object, "relation": "viewer", "user": "user:anne" }]);
+        client.post("write", &json!({ "writes": { "tuple_keys": keys } }), &[("idempotency-key", key)])
+    };
+    let first = write("doc:1", "first");
+    assert_eq!(first.status, 200, "{}", first.body);
+    let token = first.header("stonetown-token").to_owned();
+    // Without the key, the tuple would be there already.
+    for _ in 0..2 {
+        let again = write("doc:1", "first");
+        assert_eq!((again.status, again.header("stonetown-token")), (200, &*token));
+        assert_eq!(again.header("stonetown-changed"), "1");
+    }
+    assert_eq!(write("doc:1", "another").body["code"], json!("write_failed_due_to_invalid_input"));
+    let reused = write("doc:2", "first");
+    assert_eq!((reused.status, &reused.body["code"]), (409, &json!("Aborted")));
+    // A refused write leaves its key free; another store has keys of its own.
+    assert_eq!(write("doc:3", "another").status, 200);
+    let other = Client::new(&server);
+    let keys = json!([{ "object": "doc:1", "relation": "viewer", "user": "user:anne" }]);
+    let elsewhere = json!({ "writes": { "tuple_keys": keys } });
+    assert_ne!(
+        other.post("write", &elsewhere, &[("idempotency-key", "first")]).header("stonetown-token"),
+        token
+    );
+    for wrong in ["", &"x".repeat(256)] {
+        assert_eq!(write("doc:4", wrong).body["code"], json!("validation_error"));
+    }
+    // Many at once under one key: one of them is made, all are answered alike.
+    let tokens: BTreeSet<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..16)
+            .map(|_| scope.spawn(|| write("doc:5", "together").header("stonetown-token").to_owned()))
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(tokens.len(), 1, "{tokens:?}");
+    let store = client.store.clone();
+    let server = server.restart();
+    let client = Client { server: &server, store };
+    let keys = json!([{ "object": "doc:1", "relation": "viewer", "user": "user:anne" }]);
+    let again =
+        client.post("write", &json!({ "writes": { "tuple_keys": keys } }), &[("idempotency-key", "first")]);
+    assert_eq!((again.status, again.header("stonetown-token")), (200, &*token), "after a restart too");
+}
+
+#[test]
 fn answers_carry_the_headers_that_clients_look_for() {
     let server = Served::start();
     let client = Client::new(&server);

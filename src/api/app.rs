@@ -28,6 +28,8 @@ pub(super) const WORK: HeaderName = HeaderName::from_static("stonetown-work");
 pub(super) const AT: HeaderName = HeaderName::from_static("stonetown-at");
 /// The state that a question is asked of has to be no older than this token's.
 pub(super) const AT_LEAST: HeaderName = HeaderName::from_static("stonetown-at-least");
+/// A write that is sent again under the same key is not made again.
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A list may hold so many entries.
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("stonetown-limit");
 /// A list may take so many milliseconds.

@@ -75,6 +75,7 @@ fn storage_error(error: &StorageError) -> ApiError {
         StorageError::BelowHorizon { .. }
         | StorageError::AboveHead { .. }
         | StorageError::FutureTime { .. } => ApiError::validation(error.to_string()),
+        StorageError::KeyReused => ApiError::new(Code::Conflict, error.to_string()),
         StorageError::WritesRefused(_) => ApiError::new(Code::Unavailable, error.to_string()),
         _ => ApiError::new(Code::Internal, error.to_string()),
     }

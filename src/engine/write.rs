@@ -7,7 +7,7 @@ use super::admission::{Rejection, admit};
 use super::error::EngineError;
 use super::precondition::Precondition;
 use super::{Engine, Shared};
-use crate::storage::{Change, Row, TupleReader};
+use crate::storage::{Change, Once, Row, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleKey};
 
 /// A write.
@@ -112,6 +112,16 @@ impl Engine {
     /// # Errors
     /// A refusal; then nothing was changed. After a failed sync it is not known whether the write is there.
     pub fn write(&self, request: WriteRequest) -> Result<WriteAnswer, EngineError> {
+        self.write_once(request, None)
+    }
+
+    /// The same, under an idempotency key: the same write, sent again under the same key within an hour, is not made again,
+    /// but answered as the first time.
+    ///
+    /// # Errors
+    /// [`StorageError::KeyReused`](crate::storage::StorageError::KeyReused) where the key was used for another write.
+    pub fn write_once(&self, request: WriteRequest, key: Option<&str>) -> Result<WriteAnswer, EngineError> {
+        let once = key.map(|key| Once { key: digest(&[key]), request: request.digest() });
         let store = self.store(request.store)?;
         check_shape(&request, self.settings().write_tuples_max)?;
         // Tokens are opened here, so that a foreign one is refused before the writer is bothered.
@@ -126,8 +136,9 @@ impl Engine {
         let id = store.id;
         let plan = Plan { shared: Arc::clone(&self.shared), store: store.number, id, request, preconditions };
         let (used, schema_used) = std::sync::mpsc::sync_channel(1);
-        let commit = self.writer.write::<EngineError>(
+        let commit = self.writer.write_once::<EngineError>(
             id,
+            once,
             Box::new(move |state, schema| {
                 // The receiver is there until the write is answered.
                 let _ = used.send(plan.request.schema.or(schema));
@@ -137,9 +148,34 @@ impl Engine {
         Ok(WriteAnswer {
             token: self.token(id, commit.revision, commit.time),
             changed: commit.changes,
+            // Not known of a write that was made before.
             schema: schema_used.try_recv().ok().flatten(),
         })
     }
+}
+
+impl WriteRequest {
+    /// Two writes have the same digest exactly when they ask for the same.
+    fn digest(&self) -> [u8; 16] {
+        let WriteRequest { store, writes, deletes, preconditions, on_duplicate, on_missing, schema } = self;
+        let mut parts = vec![store.to_string(), format!("{on_duplicate:?} {on_missing:?} {schema:?}")];
+        parts.extend(writes.iter().map(|tuple| format!("write {tuple}")));
+        parts.extend(deletes.iter().map(|key| format!("delete {key}")));
+        parts.extend(preconditions.iter().map(|precondition| format!("if {precondition}")));
+        digest(&parts)
+    }
+}
+
+/// Injective: each part with its length before it.
+fn digest(parts: &[impl AsRef<str>]) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.as_ref().len() as u64).to_be_bytes());
+        hasher.update(part.as_ref().as_bytes());
+    }
+    let mut digest = [0; 16];
+    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    digest
 }
 
 /// What can be said about a write without any state.

@@ -271,6 +271,28 @@ pub(super) fn decode_schema(bytes: &[u8], place: &dyn Fn() -> String) -> Result<
 }
 
 /// A number in `meta`: the next store number, a horizon, the incarnation.
+/// What a write was answered, kept under its idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct AnsweredValue {
+    /// Digest of what was asked.
+    pub(super) request: [u8; 16],
+    pub(super) revision: u64,
+    /// Microseconds since 1970.
+    pub(super) time: i64,
+    pub(super) changes: u32,
+}
+
+pub(super) fn encode_answered(value: AnsweredValue) -> Result<Vec<u8>, StorageError> {
+    encode(value)
+}
+
+pub(super) fn decode_answered(
+    bytes: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<AnsweredValue, StorageError> {
+    decode(bytes, place)
+}
+
 pub(super) fn encode_assertions(text: &str) -> Result<Vec<u8>, StorageError> {
     encode(text.to_owned())
 }

@@ -68,6 +68,11 @@ pub enum StorageError {
         /// The time it is.
         now: Timestamp,
     },
+    /// The idempotency key was used before, for something else.
+    #[error(
+        "the idempotency key was used for another write within the last hour: take a new key for a new write"
+    )]
+    KeyReused,
     /// An earlier write could not be made durable, so no more are taken.
     #[error(
         "writes are refused since one could not be synced ({0}): what it held may or may not be there; reopen the data directory"

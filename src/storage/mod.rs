@@ -24,4 +24,4 @@ pub use reader::{Row, TupleReader};
 pub use remembered::Remembered;
 pub use rocks::{Database, DatabaseOptions, FamilySize, StateReader};
 pub use validate::{Finding, Validation};
-pub use writer::{Commit, Listener, Plan, WriteError, Writer};
+pub use writer::{Commit, Listener, Once, Plan, WriteError, Writer};

@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use super::change::Change;
-use super::codec::{Head, Retention, StoreRecord};
+use super::codec::{AnsweredValue, Head, Retention, StoreRecord};
 use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
@@ -58,6 +58,18 @@ pub enum WriteError<E> {
     Refused(E),
 }
 
+/// What tells a write that is sent again from another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Once {
+    /// Digest of the idempotency key.
+    pub key: [u8; 16],
+    /// Digest of everything that is asked for.
+    pub request: [u8; 16],
+}
+
+/// How long the answer to a write is kept under its idempotency key, in microseconds: an hour.
+const ANSWERS_KEPT: i64 = 3_600_000_000;
+
 /// Told of a store's new revision when it is durable and visible. It must be quick: writes wait for it.
 pub type Listener = Box<dyn Fn(StoreId, Revision) + Send + Sync>;
 type Listeners = Arc<RwLock<Vec<Listener>>>;
@@ -75,6 +87,7 @@ enum Job {
 
 struct WriteJob {
     store: StoreId,
+    once: Option<Once>,
     plan: RunPlan,
     /// None: the plan refused.
     reply: Reply<Option<Commit>>,
@@ -96,6 +109,19 @@ impl Writer {
 
     /// Makes one write and waits until it is durable. A plan without changes takes no revision.
     pub fn write<E: Send + 'static>(&self, store: StoreId, plan: Plan<E>) -> Result<Commit, WriteError<E>> {
+        self.write_once(store, None, plan)
+    }
+
+    /// The same; a write that was made within the last hour is not made again, but answered again.
+    ///
+    /// # Errors
+    /// [`StorageError::KeyReused`] where the key was used for another write.
+    pub fn write_once<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
         let (refusal, refused) = sync_channel(1);
         let run: RunPlan = Box::new(move |reader, schema| match plan(reader, schema) {
             Ok(changes) => Some(changes),
@@ -104,7 +130,7 @@ impl Writer {
                 None
             }
         });
-        let answer = self.ask(|reply| Job::Write(WriteJob { store, plan: run, reply }));
+        let answer = self.ask(|reply| Job::Write(WriteJob { store, once, plan: run, reply }));
         match answer.map_err(WriteError::Storage)? {
             Some(commit) => Ok(commit),
             None => match refused.recv() {
@@ -278,6 +304,8 @@ struct Group<'d> {
     batch: Batch<'d>,
     stores: HashMap<u32, StoreState<'d>>,
     accepted: Vec<(Reply<Option<Commit>>, Commit)>,
+    /// What writes of this batch with an idempotency key are about to be answered.
+    answers: HashMap<(u32, [u8; 16]), AnsweredValue>,
     /// Readers of a time wait for the commits before it.
     under_way: UnderWay<'d>,
 }
@@ -297,6 +325,7 @@ impl<'d> Group<'d> {
             batch: Batch::new(database),
             stores: HashMap::new(),
             accepted: Vec::new(),
+            answers: HashMap::new(),
             under_way: database.begin(),
         }
     }
@@ -320,10 +349,45 @@ impl<'d> Group<'d> {
 
     /// Runs one plan on the state so far. Refusals and errors changed nothing and are answered at once.
     fn add(&mut self, job: WriteJob) {
-        match self.plan(job.store, job.plan) {
+        match self.plan_once(job.store, job.once, job.plan) {
             Ok(Some(commit)) => self.accepted.push((job.reply, commit)),
             other => drop(job.reply.send(other)),
         }
+    }
+
+    /// A write that was made before is answered as it was then.
+    fn plan_once(
+        &mut self,
+        store: StoreId,
+        once: Option<Once>,
+        plan: RunPlan,
+    ) -> Result<Option<Commit>, StorageError> {
+        let Some(once) = once else { return self.plan(store, plan) };
+        let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
+        let oldest = self.database.now(Timestamp::default()).as_micros() - ANSWERS_KEPT;
+        let before = match self.answers.get(&(number, once.key)) {
+            Some(answer) => Some(*answer),
+            None => self.database.answered(number, once.key)?.filter(|answer| answer.time > oldest),
+        };
+        if let Some(answer) = before {
+            if answer.request != once.request {
+                return Err(StorageError::KeyReused);
+            }
+            let time = Timestamp::from_micros(answer.time);
+            let changes = answer.changes as usize;
+            return Ok(Some(Commit { revision: Revision(answer.revision), time, changes }));
+        }
+        if self.answers.is_empty() {
+            self.batch.forget_answers(Timestamp::from_micros(oldest))?;
+        }
+        let commit = self.plan(store, plan)?;
+        if let Some(Commit { revision, time, changes }) = commit {
+            let (time, changes) = (time.as_micros(), u32::try_from(changes).unwrap_or(u32::MAX));
+            let answer = AnsweredValue { request: once.request, revision: revision.0, time, changes };
+            self.batch.keep_answer(number, once.key, answer)?;
+            self.answers.insert((number, once.key), answer);
+        }
+        Ok(commit)
     }
 
     fn plan(&mut self, store: StoreId, plan: RunPlan) -> Result<Option<Commit>, StorageError> {
@@ -351,7 +415,7 @@ impl<'d> Group<'d> {
 
     /// Syncs the batch, then answers, then tells those who listen.
     fn commit(self, listeners: &Listeners) -> Result<(), StorageError> {
-        let Group { database: _, batch, stores, accepted, under_way } = self;
+        let Group { database: _, batch, stores, accepted, answers: _, under_way } = self;
         // The snapshots of the state before are not needed any longer.
         let heads: Vec<(StoreId, Revision)> =
             stores.into_values().map(|state| (state.id, state.head.revision)).collect();

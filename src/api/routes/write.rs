@@ -5,7 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::json;
 
-use super::super::app::{AT, AT_LEAST, Answer, Answered, App, CHANGED, REVISION, SCHEMA_ID, TOKEN, ids};
+use super::super::app::{
+    AT, AT_LEAST, Answer, Answered, App, CHANGED, IDEMPOTENCY_KEY, REVISION, TOKEN, ids,
+};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::translate::{missing_tuple, parts_of, too_many_tuples, tuple_key};
@@ -32,7 +34,8 @@ pub(super) async fn write(
         // Of the newest state: also a mere deletion needs a schema, and errors are answered with its id.
         let view = app.view(store, request.authorization_model_id.text(), &At::Head)?;
         let schema = view.schema();
-        apply(app, view, store, request).map_err(|error| error.under(schema))
+        let key = idempotency_key(&headers)?;
+        apply(app, view, store, request, key).map_err(|error| error.under(schema))
     })
     .await
 }
@@ -68,7 +71,15 @@ fn look_at(store: &str, request: &wire::WriteRequest) -> Result<(), ApiError> {
     fields.finish()
 }
 
-fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) -> Answered {
+/// A text of our clients' choice, such as a UUID.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=255).contains(&key.len()));
+    let wrong = || ApiError::validation("header Idempotency-Key has to be a text of 1 to 255 characters");
+    key.ok_or_else(wrong).map(Some)
+}
+
+fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest, key: Option<&str>) -> Answered {
     let store_id: StoreId = store.parse().map_err(|_| ApiError::validation("the store's id is no ULID"))?;
     let in_force = view.schema();
     let named = (!request.authorization_model_id.text().is_empty()).then_some(in_force);
@@ -121,7 +132,7 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) ->
         let token = app.engine.newest(store_id)?;
         return Ok(Answer::json(&json!({})).with(TOKEN, &app.engine.seal(&token)).under(in_force));
     }
-    let answer = match app.engine.write(request) {
+    let answer = match app.engine.write_once(request, key) {
         Ok(answer) => answer,
         Err(error) => {
             let is_bad_tuple =
@@ -133,14 +144,11 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest) ->
             return Err(error);
         }
     };
-    let mut reply = Answer::json(&json!({}))
+    let reply = Answer::json(&json!({}))
         .with(TOKEN, &app.engine.seal(&answer.token))
         .with(REVISION, &answer.token.revision.to_string())
         .with(CHANGED, &answer.changed.to_string());
-    if let Some(schema) = answer.schema {
-        reply = reply.with(SCHEMA_ID, &schema.to_string());
-    }
-    Ok(reply)
+    Ok(reply.under(answer.schema.unwrap_or(in_force)))
 }
 
 /// A tuple to be deleted; one that cannot be written is missing.

@@ -153,7 +153,16 @@ impl<'d> Batch<'d> {
         self.put(Family::Assertions, &key, &codec::encode_assertions(text)?)
     }
 
-    fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+    pub(super) fn database(&self) -> &'d Database {
+        self.database
+    }
+
+    pub(super) fn delete(&mut self, family: Family, key: &[u8]) -> Result<(), StorageError> {
+        self.batch.delete_cf(self.database.family(family)?, key);
+        Ok(())
+    }
+
+    pub(super) fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
         self.batch.put_cf(self.database.family(family)?, key, value);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! The families of the database, in one table.
 
+use crate::tuple::Timestamp;
+
 /// A column family. Keys and values are described in `key` and `codec`, byte by byte in `FORMAT.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::storage) enum Family {
@@ -76,6 +78,11 @@ pub(in crate::storage) const HORIZON: &[u8] = b"horizon/";
 /// A store whose mapping is gone and whose rows are being dropped.
 pub(in crate::storage) const DROPPING: &[u8] = b"dropping/";
 
+/// The answer that a write with an idempotency key was given.
+pub(in crate::storage) const ANSWERED: &[u8] = b"answered/";
+/// The keys of those answers, oldest first.
+pub(in crate::storage) const ANSWERED_BY_TIME: &[u8] = b"answered_by_time/";
+
 fn of_store(name: &[u8], store: u32) -> Vec<u8> {
     [name, &store.to_be_bytes()].concat()
 }
@@ -86,6 +93,16 @@ pub(in crate::storage) fn head_key(store: u32) -> Vec<u8> {
 
 pub(in crate::storage) fn horizon_key(store: u32) -> Vec<u8> {
     of_store(HORIZON, store)
+}
+
+pub(in crate::storage) fn answered_key(store: u32, key: [u8; 16]) -> Vec<u8> {
+    [&of_store(ANSWERED, store)[..], &key].concat()
+}
+
+pub(in crate::storage) fn answered_by_time_key(time: Timestamp, store: u32, key: [u8; 16]) -> Vec<u8> {
+    // Before 1970 nothing was answered.
+    let micros = u64::try_from(time.as_micros()).unwrap_or(0).to_be_bytes();
+    [ANSWERED_BY_TIME, &micros, &store.to_be_bytes(), &key].concat()
 }
 
 pub(in crate::storage) fn dropping_key(store: u32) -> Vec<u8> {

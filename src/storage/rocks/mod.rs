@@ -1,5 +1,6 @@
 //! RocksDB: its families, options, keys and files. No type of it leaves this folder.
 
+mod answered;
 mod apply;
 mod clock;
 mod directory;
