@@ -175,17 +175,18 @@ impl Target {
         }
     }
 
-    pub(super) fn write(&self, request: WriteRequest) -> anyhow::Result<Written> {
+    /// Under an idempotency key, if there is one.
+    pub(super) fn write(&self, request: WriteRequest, key: Option<&str>) -> anyhow::Result<Written> {
         match self {
             Target::Local(engine) => {
-                let written = engine.write(request)?;
+                let written = engine.write_once(request, key)?;
                 Ok(Written {
                     changed: written.changed,
                     revision: written.token.revision.0,
                     token: engine.seal(&written.token),
                 })
             }
-            Target::Remote(client) => client.write(request),
+            Target::Remote(client) => client.write(request, key),
         }
     }
 

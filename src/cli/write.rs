@@ -61,6 +61,10 @@ pub(super) struct WriteArgs {
     #[arg(long, value_enum, default_value_t = Missing::Error)]
     on_missing: Missing,
 
+    /// A text of your choice: the same write, sent again under it within an hour, is not made again
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+
     /// The schema that lets the tuples in, by id; otherwise the one in force
     #[arg(long, value_name = "ID")]
     schema: Option<SchemaId>,
@@ -103,22 +107,25 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
     if total > 1_000 {
         bar.enable_steady_tick(std::time::Duration::from_millis(100));
     }
-    let answer = target.write(WriteRequest {
-        store,
-        writes,
-        deletes: args.delete,
-        preconditions: args.require,
-        on_duplicate: match args.on_duplicate {
-            Duplicate::Error => OnDuplicate::Error,
-            Duplicate::Ignore => OnDuplicate::Ignore,
-            Duplicate::Replace => OnDuplicate::Replace,
+    let answer = target.write(
+        WriteRequest {
+            store,
+            writes,
+            deletes: args.delete,
+            preconditions: args.require,
+            on_duplicate: match args.on_duplicate {
+                Duplicate::Error => OnDuplicate::Error,
+                Duplicate::Ignore => OnDuplicate::Ignore,
+                Duplicate::Replace => OnDuplicate::Replace,
+            },
+            on_missing: match args.on_missing {
+                Missing::Error => OnMissing::Error,
+                Missing::Ignore => OnMissing::Ignore,
+            },
+            schema: args.schema,
         },
-        on_missing: match args.on_missing {
-            Missing::Error => OnMissing::Error,
-            Missing::Ignore => OnMissing::Ignore,
-        },
-        schema: args.schema,
-    });
+        args.idempotency_key.as_deref(),
+    );
     bar.finish_and_clear();
     let answer = answer.map_err(|error| {
         let what = match may_be_done(&error) {

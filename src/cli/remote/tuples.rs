@@ -57,10 +57,14 @@ impl Call<'_> {
 }
 
 impl Client {
-    pub(in crate::cli) fn write(&self, request: WriteRequest) -> anyhow::Result<Written> {
+    pub(in crate::cli) fn write(&self, request: WriteRequest, key: Option<&str>) -> anyhow::Result<Written> {
         let total = request.writes.len() + request.deletes.len();
         let path = format!("/stores/{}/write", request.store);
-        match self.post(path, &write_json(&request)).send() {
+        let mut call = self.post(path, &write_json(&request));
+        if let Some(key) = key {
+            call = call.header("idempotency-key", key);
+        }
+        match call.send() {
             Ok(answer) => Ok(Written {
                 changed: answer.number("stonetown-changed")?,
                 revision: answer.number("stonetown-revision")?,
