@@ -13,6 +13,8 @@ use super::server::{BODY_BYTES_MAX, Running, Store};
 use super::spoil::{Spoilt, spoil};
 use super::wire::Client;
 
+/// The seed when none is given: a run that fails can be had again.
+const SEED: u64 = 20_261_122;
 const CASES: u64 = 10_000;
 const THREADS: u64 = 4;
 /// A longer path is not looked at.
@@ -36,7 +38,7 @@ struct Seen {
 
 #[test]
 fn spoilt_requests_are_refused_and_nothing_breaks() {
-    let seed = setting("STONETOWN_SEED").unwrap_or_else(rand::random);
+    let seed = setting("STONETOWN_SEED").unwrap_or(SEED);
     let cases = setting("STONETOWN_CASES").unwrap_or(CASES);
     println!("STONETOWN_SEED={seed} STONETOWN_CASES={cases}");
     let begun = Instant::now();

@@ -44,6 +44,7 @@ pub(super) async fn changes(
         let after = query.text("after")?;
         fields.form("Type", object_type, Form::ChangesType);
         fields.continuation_token(token);
+        fields.form("After", after, Form::ContinuationToken);
         fields.finish()?;
         let pages = Pages::of(Kind::Changes, &[store, object_type]);
         let from = match place(&pages, token)? {

@@ -100,9 +100,10 @@ pub(super) fn page_size(
     asked: Option<i64>,
     headers: &HeaderMap,
 ) -> Result<usize, ApiError> {
+    let asked = fields.page_size(asked);
     match number(headers, LIMIT)? {
         Some(limit) => Ok(usize::try_from(limit).unwrap_or(PAGE_MAX).min(PAGE_MAX)),
-        None => Ok(fields.page_size(asked)),
+        None => Ok(asked),
     }
 }
 
