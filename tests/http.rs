@@ -339,6 +339,89 @@ fn a_write_that_is_sent_again_under_its_key_is_answered_as_the_first_time() {
 }
 
 #[test]
+fn a_token_of_a_deleted_store_is_none_of_the_one_begun_again_under_its_id() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write_docs("user:anne", 0..5);
+    let token = client.write(&[("doc:old", "viewer", "user:anne")]).header("stonetown-token").to_owned();
+    let page = client.post("read", &json!({ "page_size": 1 }), &[]).body["continuation_token"].clone();
+    let changes = client.get("changes?page_size=1").body["continuation_token"].as_str().unwrap().to_owned();
+    let list =
+        client.list("user:anne", &[("stonetown-limit", "1")]).header("stonetown-continuation").to_owned();
+    let path = format!("/stores/{}", client.store);
+    assert_eq!(client.send("DELETE", &path, &Value::Null, &[]).status, 204);
+    let model: Value = serde_json::from_str(MODEL).unwrap();
+    assert_eq!(client.post("authorization-models", &model, &[]).status, 201);
+    client.write_docs("user:anne", 0..9);
+    let check = json!({ "tuple_key": { "object": "doc:001", "relation": "reader", "user": "user:anne" } });
+    let question = json!({ "type": "doc", "relation": "reader", "user": "user:anne" });
+    let guarded = json!({
+        "writes": { "tuple_keys": [{ "object": "doc:new", "relation": "viewer", "user": "user:anne" }] },
+        "preconditions": [format!("unchanged doc:old since {token}")]
+    });
+    for refused in [
+        client.post("check", &check, &[("stonetown-at", &token)]),
+        client.post("check", &check, &[("stonetown-at-least", &token)]),
+        client.post("write", &guarded, &[]),
+        client.post("read", &json!({ "continuation_token": page }), &[]),
+        client.get(&format!("changes?continuation_token={changes}")),
+        client.get(&format!("changes?after={token}")),
+        client.post("list-objects", &question, &[("stonetown-continuation", &list)]),
+        client.get(&format!("watch?after={token}")),
+    ] {
+        assert_eq!(refused.status, 400, "{}", refused.body);
+    }
+}
+
+#[test]
+fn a_long_chain_of_relations_neither_ends_the_server_nor_holds_it_up() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let mut relations = serde_json::Map::new();
+    relations.insert("r0".to_owned(), json!({ "this": {} }));
+    for number in 1..3_000 {
+        let before = format!("r{}", number - 1);
+        relations.insert(format!("r{number}"), json!({ "computedUserset": { "relation": before } }));
+    }
+    let model = json!({ "schema_version": "1.1", "type_definitions": [
+        { "type": "user" },
+        { "type": "doc", "relations": relations, "metadata": { "relations": {
+            "r0": { "directly_related_user_types": [{ "type": "user" }] } } } }
+    ] });
+    assert_eq!(client.post("authorization-models", &model, &[]).status, 201);
+    client.write(&[("doc:1", "r0", "user:anne")]);
+    let key = json!({ "object": "doc:1", "relation": "r2999", "user": "user:anne" });
+    assert_eq!(client.post("check", &json!({ "tuple_key": key }), &[]).body["allowed"], json!(true));
+    let list = json!({ "type": "doc", "relation": "r2999", "user": "user:anne" });
+    assert_eq!(client.post("list-objects", &list, &[]).body["objects"], json!(["doc:1"]));
+    let users = json!({
+        "object": { "type": "doc", "id": "1" }, "relation": "r2999", "user_filters": [{ "type": "user" }]
+    });
+    assert_eq!(client.post("list-users", &users, &[]).body["users"].as_array().unwrap().len(), 1);
+    let expand = json!({ "tuple_key": key, "depth": 25 });
+    let refused = client.post("expand", &expand, &[]);
+    assert_eq!(refused.body["code"], json!("authorization_model_resolution_too_complex"));
+    assert_eq!(client.send("GET", "/healthz", &Value::Null, &[]).status, 200);
+}
+
+#[test]
+fn preconditions_are_bounded_since_all_other_writes_wait_for_them() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let write = |count: usize| {
+        let preconditions = vec!["at-most 999999999 @*"; count];
+        let keys = json!([{ "object": format!("doc:{count}"), "relation": "viewer", "user": "user:anne" }]);
+        client.post(
+            "write",
+            &json!({ "writes": { "tuple_keys": keys }, "preconditions": preconditions }),
+            &[],
+        )
+    };
+    assert_eq!(write(100).status, 200);
+    assert_eq!(write(101).body["code"], json!("exceeded_entity_limit"));
+}
+
+#[test]
 fn answers_carry_the_headers_that_clients_look_for() {
     let server = Served::start();
     let client = Client::new(&server);

@@ -167,17 +167,42 @@ impl App {
     /// # Errors
     /// As OpenFGA: a store that does not exist is one without schemas.
     pub(super) fn view(&self, store: &str, schema: &str, at: &At) -> Result<View<'_>, ApiError> {
+        self.view_by(store, schema, |store, schema| self.engine.view(store, schema, at))
+    }
+
+    /// The same; none: it takes more than a short request may.
+    pub(super) fn view_at_hand(
+        &self,
+        store: &str,
+        schema: &str,
+        at: &At,
+    ) -> Result<Option<View<'_>>, ApiError> {
+        self.view_by(store, schema, |store, schema| self.engine.view_at_hand(store, schema, at))
+    }
+
+    fn view_by<T>(
+        &self,
+        store: &str,
+        schema: &str,
+        open: impl FnOnce(StoreId, Option<SchemaId>) -> Result<T, EngineError>,
+    ) -> Result<T, ApiError> {
         let absent = || if schema.is_empty() { no_schema(store) } else { unknown_schema(schema) };
         let store_id: StoreId = store.parse().map_err(|_| absent())?;
         let named: Option<SchemaId> = match schema {
             "" => None,
             schema => Some(schema.parse().map_err(|_| unknown_schema(schema))?),
         };
-        match self.engine.view(store_id, named, at) {
+        match open(store_id, named) {
             Ok(view) => Ok(view),
             Err(EngineError::Storage(StorageError::NoStore(_))) => Err(absent()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The store that continuation tokens are for: one that is begun again under the same id is another one.
+    pub(super) fn life(&self, store: &str) -> String {
+        let number = store.parse().ok().and_then(|id| self.engine.find_store(id)).map(|store| store.number);
+        format!("{store}/{}", number.unwrap_or(0))
     }
 
     /// The store of a text that has the form of an id; none: there is no such store.

@@ -38,7 +38,7 @@ impl From<EvalError> for ApiError {
                 ApiError::validation(unknown_relation(&object_type, &relation))
             }
             EvalError::TooDeep(_) => ApiError::new(Code::ResolutionTooComplex, TOO_COMPLEX),
-            EvalError::TooManyReads(_) | EvalError::TooManyNodes(_) => {
+            EvalError::TooManyReads(_) | EvalError::TooManyNodes(_) | EvalError::TooNested(_) => {
                 ApiError::new(Code::ResolutionTooComplex, error.to_string())
             }
             EvalError::TimedOut(_) => ApiError::new(Code::DeadlineExceeded, "Request Deadline Exceeded"),
@@ -108,6 +108,9 @@ fn refusal_error(refusal: &WriteRefusal) -> ApiError {
                 parts(key)
             ),
         ),
+        WriteRefusal::TooManyPreconditions { .. } | WriteRefusal::PreconditionsTooWide(_) => {
+            ApiError::new(Code::ExceededEntityLimit, refusal.to_string())
+        }
         WriteRefusal::Precondition { .. } => ApiError::new(Code::Conflict, refusal.to_string()),
     }
 }

@@ -81,6 +81,10 @@ impl Engine {
         if token.store != store.id {
             return Err(EngineError::ForeignToken { asked: store.id, found: token.store });
         }
+        // A store that was deleted and begun again under its id: revision 0, the empty one, is the same in every life.
+        if token.revision > Revision::ZERO && token.time < store.created_at {
+            return Err(EngineError::EarlierStore(store.id));
+        }
         if token.incarnation != self.database().incarnation() {
             return Err(EngineError::OldIncarnation);
         }

@@ -41,6 +41,9 @@ pub enum EngineError {
         /// The token's.
         found: StoreId,
     },
+    /// A token of a store that was deleted.
+    #[error("the token is of an earlier store of id `{0}`, which was deleted: ask again without it")]
+    EarlierStore(StoreId),
     /// A token from before the data directory was restored.
     #[error("the token was made before this data directory was restored from a backup: ask again without it")]
     OldIncarnation,

@@ -4,7 +4,9 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
-use crate::storage::{Database, FilterError, StorageError, TupleFilter, TupleReader};
+use super::error::EngineError;
+use super::write::{PRECONDITION_ROWS_MAX, WriteRefusal};
+use crate::storage::{Database, FilterError, TupleFilter, TupleReader};
 use crate::tuple::{Token, TupleError, TupleKey};
 
 /// What has to be true before a write. Counted and looked up in the state that the write finds.
@@ -54,7 +56,8 @@ impl Precondition {
         &self,
         state: &dyn TupleReader,
         past: Option<(&Database, u32, Token)>,
-    ) -> Result<Option<String>, StorageError> {
+        rows: &mut u64,
+    ) -> Result<Option<String>, EngineError> {
         let found = match self {
             Precondition::Exists(key) => {
                 state.get(key.as_ref())?.is_none().then(|| "there is no such tuple".to_owned())
@@ -63,11 +66,11 @@ impl Precondition {
                 state.get(key.as_ref())?.is_some().then(|| "the tuple exists".to_owned())
             }
             Precondition::AtLeast(least, filter) => {
-                let count = count(state, filter, *least)?;
+                let count = count(state, filter, *least, rows)?;
                 (count < *least).then(|| format!("{count} match"))
             }
             Precondition::AtMost(most, filter) => {
-                let count = count(state, filter, most.saturating_add(1))?;
+                let count = count(state, filter, most.saturating_add(1), rows)?;
                 (count > *most).then(|| format!("more than {most} match"))
             }
             Precondition::Unchanged(filter, _) => {
@@ -76,14 +79,19 @@ impl Precondition {
                 let mut now = 0;
                 state.scan(filter, &mut |tuple, row| {
                     now += 1;
+                    if now > *rows {
+                        return ControlFlow::Break(());
+                    }
                     if row.created > token.revision {
                         written = Some(format!("`{tuple}` was written since"));
                         return ControlFlow::Break(());
                     }
                     ControlFlow::Continue(())
                 })?;
+                spend(rows, now)?;
                 // What is there now and was not written since was there then: so equal numbers mean equal tuples.
-                let then = || count(&database.past(store, token.revision, token.time)?, filter, u64::MAX);
+                let mut then =
+                    || count(&database.past(store, token.revision, token.time)?, filter, u64::MAX, rows);
                 match written {
                     None => {
                         let then = then()?;
@@ -97,14 +105,26 @@ impl Precondition {
     }
 }
 
-/// How many tuples match, counted no farther than `enough`.
-fn count(state: &dyn TupleReader, filter: &TupleFilter, enough: u64) -> Result<u64, StorageError> {
+/// How many tuples match, counted no farther than `enough`; `rows`: how many may be looked at.
+fn count(
+    state: &dyn TupleReader,
+    filter: &TupleFilter,
+    enough: u64,
+    rows: &mut u64,
+) -> Result<u64, EngineError> {
     let mut count = 0;
     state.scan(filter, &mut |_, _| {
         count += 1;
-        if count >= enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if count >= enough || count > *rows { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
+    spend(rows, count)?;
     Ok(count)
+}
+
+fn spend(rows: &mut u64, count: u64) -> Result<(), EngineError> {
+    let wide = WriteRefusal::PreconditionsTooWide(PRECONDITION_ROWS_MAX);
+    *rows = rows.checked_sub(count).ok_or(wide)?;
+    Ok(())
 }
 
 impl FromStr for Precondition {

@@ -19,6 +19,11 @@ pub(super) struct Programs {
 }
 
 impl Programs {
+    /// Whether the program of a schema is at hand.
+    pub(super) fn has(&self, store: u32, id: SchemaId) -> bool {
+        self.by_schema.contains_key(&(store, id))
+    }
+
     /// The program of a stored schema.
     pub(super) fn get(
         &self,

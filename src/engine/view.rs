@@ -20,6 +20,28 @@ pub struct View<'e> {
 }
 
 impl Engine {
+    /// The same as [`Engine::view`], when the schema is at hand; none: it has to be read and made ready first, which takes
+    /// its time.
+    pub fn view_at_hand(
+        &self,
+        store: StoreId,
+        schema: Option<SchemaId>,
+        at: &At,
+    ) -> Result<Option<View<'_>>, EngineError> {
+        if matches!(at, At::Time(_)) {
+            // It may have to wait for a batch that is being synced.
+            return Ok(None);
+        }
+        let record = self.store(store)?;
+        let state = self.state(&record, at)?;
+        let Some(id) = schema.or(state.schema()?) else { return Err(EngineError::NoSchema(store)) };
+        if !self.shared.programs.has(record.number, id) {
+            return Ok(None);
+        }
+        let (schema, program) = self.program(&record, Some(id), None)?;
+        Ok(Some(View { engine: self, state, program, store: record, schema }))
+    }
+
     /// Opens a view; no schema named: the one in force in that state.
     ///
     /// # Errors

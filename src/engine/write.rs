@@ -76,6 +76,17 @@ pub enum WriteRefusal {
         /// How many it may have.
         limit: usize,
     },
+    /// It has too many preconditions.
+    #[error("the write has {found} preconditions, at most {limit} are allowed")]
+    TooManyPreconditions {
+        /// How many it has.
+        found: usize,
+        /// How many it may have.
+        limit: usize,
+    },
+    /// Its preconditions need too much of the state.
+    #[error("the preconditions look at more than {0} tuples: narrow their filters, or lower their numbers")]
+    PreconditionsTooWide(u64),
     /// A tuple is in it twice.
     #[error("tuple `{0}` is in the write twice: name it once")]
     Repeated(String),
@@ -178,6 +189,11 @@ fn digest(parts: &[impl AsRef<str>]) -> [u8; 16] {
     digest
 }
 
+/// Preconditions of one write.
+const PRECONDITIONS_MAX: usize = 100;
+/// Tuples that the preconditions of one write look at: all other writes wait for them.
+pub(super) const PRECONDITION_ROWS_MAX: u64 = 1_000_000;
+
 /// What can be said about a write without any state.
 fn check_shape(request: &WriteRequest, limit: usize) -> Result<(), WriteRefusal> {
     let found = request.writes.len() + request.deletes.len();
@@ -186,6 +202,10 @@ fn check_shape(request: &WriteRequest, limit: usize) -> Result<(), WriteRefusal>
     }
     if found > limit {
         return Err(WriteRefusal::TooManyTuples { found, limit });
+    }
+    let preconditions = request.preconditions.len();
+    if preconditions > PRECONDITIONS_MAX {
+        return Err(WriteRefusal::TooManyPreconditions { found: preconditions, limit: PRECONDITIONS_MAX });
     }
     let mut seen = HashSet::with_capacity(found);
     for key in request.deletes.iter().chain(request.writes.iter().map(|tuple| &tuple.key)) {
@@ -211,9 +231,10 @@ impl Plan {
         let database = &self.shared.database;
         let schema = self.request.schema.or(in_force).ok_or(EngineError::NoSchema(self.id))?;
         let program = self.shared.programs.get(database, self.store, schema)?;
+        let mut rows = PRECONDITION_ROWS_MAX;
         for (precondition, token) in &self.preconditions {
             let past = token.map(|token| (&**database, self.store, token));
-            if let Some(found) = precondition.violation(state, past)? {
+            if let Some(found) = precondition.violation(state, past, &mut rows)? {
                 let precondition = precondition.to_string();
                 return Err(WriteRefusal::Precondition { precondition, found }.into());
             }

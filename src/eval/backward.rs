@@ -1,7 +1,7 @@
 //! The way back from a subject to the objects of one relation: which tuples lead from one subproblem to those that
 //! hang on it. Worked out once for each relation that is listed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::program::Program;
 use crate::schema::resolved::{Arrow, ArrowOver, RelationIndex, RestrictionShape, Rewrite};
@@ -40,14 +40,12 @@ pub(super) enum Over {
 impl Backward {
     pub(super) fn to(program: &Program, target: RelationIndex) -> Backward {
         let mut back = Backward::default();
+        let mut seen = HashSet::from([target]);
         let mut found = vec![target];
-        let mut at = 0;
-        while at < found.len() {
-            let to = found[at];
-            at += 1;
+        while let Some(to) = found.pop() {
             let rewrite = &program.schema().relation_at(to).rewrite;
             back.add(program, to, rewrite, true, &mut |from| {
-                if !found.contains(&from) {
+                if seen.insert(from) {
                     found.push(from);
                 }
             });
@@ -117,30 +115,34 @@ impl Backward {
         }
     }
 
-    /// Again and again, until no more are found: there are few relations.
+    /// From the target backwards: a relation is an end when all that its steps lead to are ends of the same object.
     fn find_ends(&mut self, target: RelationIndex) {
         if !self.steps(target).is_empty() {
             return;
         }
-        self.ends.insert(target, true);
-        loop {
-            let more: Vec<(RelationIndex, bool)> = self
-                .steps
-                .iter()
-                .filter(|(from, _)| !self.ends.contains_key(from))
-                .filter_map(|(from, steps)| {
-                    let leads = |step: &Step| match step.over {
-                        Over::Computed => self.end(step.to).map(|end| end && step.is_enough),
-                        _ => None,
-                    };
-                    let all: Option<Vec<bool>> = steps.iter().map(leads).collect();
-                    Some((*from, all?.contains(&true)))
-                })
-                .collect();
-            if more.is_empty() {
-                return;
+        let mut leads: HashMap<RelationIndex, Vec<RelationIndex>> = HashMap::new();
+        for (from, steps) in &self.steps {
+            for step in steps {
+                leads.entry(step.to).or_default().push(*from);
             }
-            self.ends.extend(more);
+        }
+        self.ends.insert(target, true);
+        let mut found = vec![target];
+        while let Some(to) = found.pop() {
+            for &from in leads.get(&to).map_or(&[][..], Vec::as_slice) {
+                if self.ends.contains_key(&from) {
+                    continue;
+                }
+                let lead = |step: &Step| match step.over {
+                    Over::Computed => self.end(step.to).map(|end| end && step.is_enough),
+                    Over::Userset | Over::Arrow(_) => None,
+                };
+                let all: Option<Vec<bool>> = self.steps(from).iter().map(lead).collect();
+                if let Some(all) = all {
+                    self.ends.insert(from, all.contains(&true));
+                    found.push(from);
+                }
+            }
         }
     }
 }

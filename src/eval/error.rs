@@ -39,6 +39,11 @@ pub enum EvalError {
     /// An expansion holds more than allowed.
     #[error("the expansion has more than {0} nodes: ask for fewer levels")]
     TooManyNodes(usize),
+    /// An expansion nests deeper than allowed.
+    #[error(
+        "the expansion nests more than {0} levels deep: ask for fewer hops, or shorten the chain of relations"
+    )]
+    TooNested(usize),
     /// The state could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),

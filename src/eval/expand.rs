@@ -87,7 +87,8 @@ pub fn expand(
 ) -> Result<UsersetNode, EvalError> {
     let object_type = find_type(program.schema(), object.object_type())?;
     let relation = find_relation(program.schema(), object_type, relation)?;
-    let mut run = Run { program, meter: Meter::new(state, limits), limits, nodes: 0, path: Vec::new() };
+    let mut run =
+        Run { program, meter: Meter::new(state, limits), limits, nodes: 0, nesting: 0, path: Vec::new() };
     let hops = match follow {
         Follow::OneLevel => None,
         Follow::Hops(hops) => Some(hops),
@@ -95,11 +96,16 @@ pub fn expand(
     run.userset(object.to_owned(), relation, hops, true)
 }
 
+/// Levels of a tree: deeper ones could not be made, printed or dropped on the stack of a thread.
+const NESTING_MAX: usize = 400;
+
 struct Run<'a> {
     program: &'a Program,
     meter: Meter<'a>,
     limits: &'a Limits,
     nodes: usize,
+    /// How deep the tree is here: computed relations nest without a hop.
+    nesting: usize,
     /// What is being expanded, from the top down.
     path: Vec<(RelationIndex, Object)>,
 }
@@ -114,6 +120,7 @@ impl Run<'_> {
         is_followed: bool,
     ) -> Result<UsersetNode, EvalError> {
         self.count()?;
+        self.nest()?;
         let expansion = if !is_followed {
             Expansion::NotFollowed
         } else if self.path.iter().any(|(on_path, at)| *on_path == relation && *at == object) {
@@ -126,6 +133,7 @@ impl Run<'_> {
             self.path.pop();
             Expansion::Expanded(Box::new(node))
         };
+        self.nesting -= 1;
         let relation = Relation::from_checked(self.program.relation_name(relation));
         Ok(UsersetNode { object, relation, expansion })
     }
@@ -138,6 +146,19 @@ impl Run<'_> {
         hops: Option<u32>,
     ) -> Result<ExpandNode, EvalError> {
         self.count()?;
+        self.nest()?;
+        let node = self.rewritten(object, relation, rewrite, hops)?;
+        self.nesting -= 1;
+        Ok(node)
+    }
+
+    fn rewritten(
+        &mut self,
+        object: &Object,
+        relation: RelationIndex,
+        rewrite: &Rewrite,
+        hops: Option<u32>,
+    ) -> Result<ExpandNode, EvalError> {
         match rewrite {
             Rewrite::Nil => Ok(ExpandNode::Nobody),
             Rewrite::Direct => self.direct(object, relation, hops),
@@ -248,6 +269,12 @@ impl Run<'_> {
     ) -> Result<UsersetNode, EvalError> {
         let left = hops.and_then(|hops| hops.checked_sub(1));
         self.userset(object, relation, left, left.is_some())
+    }
+
+    /// One level deeper. After an error nothing is expanded any more, so it need not be taken back.
+    fn nest(&mut self) -> Result<(), EvalError> {
+        self.nesting += 1;
+        if self.nesting > NESTING_MAX { Err(EvalError::TooNested(NESTING_MAX)) } else { Ok(()) }
     }
 
     fn count(&mut self) -> Result<(), EvalError> {

@@ -118,7 +118,7 @@ pub fn list_objects(
         Ok(()) => ListEnd::Complete,
         Err(Stop::Visitor) => ListEnd::Stopped,
         Err(Stop::Error(EvalError::TimedOut(_))) if request.time_max.is_some() => ListEnd::TimedOut,
-        Err(Stop::Error(error)) => return Err(error),
+        Err(Stop::Error(error) | Stop::Check(error)) => return Err(error),
     };
     if run.too_deep && end == ListEnd::Complete {
         return Err(EvalError::TooDeep(limits.depth_max));
@@ -131,6 +131,8 @@ pub fn list_objects(
 enum Stop {
     Visitor,
     Error(EvalError),
+    /// Of the check of one object: also when that took too long, the list's own time is not over.
+    Check(EvalError),
 }
 
 impl From<EvalError> for Stop {
@@ -369,7 +371,7 @@ impl Run<'_> {
                 self.too_deep = true;
                 Ok(false)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Stop::Check(error)),
         }
     }
 

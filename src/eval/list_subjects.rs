@@ -78,16 +78,18 @@ pub fn list_subjects(
     let mut meter = Meter::new(state, &walk_limits);
     meter.start_clock();
     let mut resume = request.after.cloned();
-    let mut list = || -> Result<ListEnd, EvalError> {
+    let mut list = || -> Result<Result<ListEnd, EvalError>, EvalError> {
         let mut layout = Layout::of(program, &mut meter, relation, request.object.id())?;
         layout.find_certain(limits.depth_max);
         let candidates = layout.candidates(program, &mut meter, subject_type, asked)?;
         let question = Questions { program, state, request, limits };
-        question.answer(&meter, candidates, layout.is_cut, &mut resume, visit)
+        Ok(question.answer(&meter, candidates, layout.is_cut, &mut resume, visit))
     };
     let end = match list() {
+        // The list's own time; that of a single check is an error.
         Err(EvalError::TimedOut(_)) if request.time_max.is_some() => ListEnd::TimedOut,
-        other => other?,
+        Err(error) => return Err(error),
+        Ok(answered) => answered?,
     };
     Ok(Listed { end, resume, work: meter.work() })
 }
@@ -417,7 +419,9 @@ impl Questions<'_> {
             if request.after.is_some_and(|after| id <= after.last) {
                 continue;
             }
-            meter.look_at_clock()?;
+            if meter.look_at_clock().is_err() {
+                return Ok(ListEnd::TimedOut);
+            }
             let object = ObjectRef::from_checked(request.subject_type, &id);
             let subject = match request.subject_relation {
                 None => SubjectRef::Object(object),

@@ -1,19 +1,22 @@
 //! What is worked out once per schema, and a question with its names resolved.
 
+use std::collections::HashSet;
 use std::sync::OnceLock;
 
 use super::backward::Backward;
 use super::error::EvalError;
-use crate::schema::resolved::{Arrow, RelationIndex, RestrictionShape, Rewrite, Schema, TypeIndex};
+use crate::schema::resolved::{
+    Arrow, ArrowOver, RelationIndex, RestrictionShape, Rewrite, Schema, TypeIndex,
+};
 use crate::storage::Row;
 use crate::tuple::{ObjectRef, SubjectRef, TupleRef};
 
-/// A schema made ready for evaluation.
+/// A schema made ready for evaluation. What a relation needs is worked out when it is first asked about.
 #[derive(Debug)]
 pub struct Program {
     schema: Schema,
-    flat: Vec<Option<Flat>>,
-    ends_at_names: Vec<bool>,
+    flat: Vec<OnceLock<Option<Flat>>>,
+    ends_at_names: Vec<OnceLock<bool>>,
     backward: Vec<OnceLock<Backward>>,
 }
 
@@ -30,14 +33,15 @@ pub(super) struct Flat {
 }
 
 impl Program {
-    /// Works out what the evaluation of a schema needs.
+    /// Makes a schema ready.
     pub fn new(schema: Schema) -> Program {
-        let flat: Vec<_> = schema.relations().map(|(index, _)| Flat::of(&schema, index)).collect();
-        let backward = flat.iter().map(|_| OnceLock::new()).collect();
-        let mut program = Program { schema, flat, ends_at_names: Vec::new(), backward };
-        program.ends_at_names =
-            program.schema.relations().map(|(index, _)| program.all_usersets_name_subjects(index)).collect();
-        program
+        let count = schema.relations().len();
+        Program {
+            schema,
+            flat: (0..count).map(|_| OnceLock::new()).collect(),
+            ends_at_names: (0..count).map(|_| OnceLock::new()).collect(),
+            backward: (0..count).map(|_| OnceLock::new()).collect(),
+        }
     }
 
     /// The way back from subjects to a relation.
@@ -48,7 +52,7 @@ impl Program {
     /// Whether every userset that may be written on a relation asks for one that only names subjects: there is no
     /// further hop behind it.
     pub(super) fn ends_at_names(&self, relation: RelationIndex) -> bool {
-        self.ends_at_names[relation.0 as usize]
+        *self.ends_at_names[relation.0 as usize].get_or_init(|| self.all_usersets_name_subjects(relation))
     }
 
     fn all_usersets_name_subjects(&self, relation: RelationIndex) -> bool {
@@ -76,7 +80,7 @@ impl Program {
     }
 
     pub(super) fn flat(&self, relation: RelationIndex) -> Option<&Flat> {
-        self.flat[relation.0 as usize].as_ref()
+        self.flat[relation.0 as usize].get_or_init(|| Flat::of(&self.schema, relation)).as_ref()
     }
 
     pub(super) fn type_name(&self, relation: RelationIndex) -> &str {
@@ -146,40 +150,36 @@ impl Program {
 }
 
 impl Flat {
+    /// None when the relation is more than unions.
     fn of(schema: &Schema, relation: RelationIndex) -> Option<Flat> {
-        let mut flat = Flat::default();
-        flat.add(schema, relation).then_some(flat)
-    }
-
-    /// False when the relation is more than unions.
-    fn add(&mut self, schema: &Schema, relation: RelationIndex) -> bool {
-        if self.members.contains(&relation) {
-            return true;
-        }
-        self.members.push(relation);
-        self.add_rewrite(schema, relation, &schema.relation_at(relation).rewrite)
-    }
-
-    fn add_rewrite(&mut self, schema: &Schema, relation: RelationIndex, rewrite: &Rewrite) -> bool {
-        match rewrite {
-            Rewrite::Nil => true,
-            Rewrite::Direct => {
-                self.direct.push(relation);
-                true
-            }
-            Rewrite::Computed(other) => self.add(schema, *other),
-            Rewrite::Arrow(arrow) => {
-                let is_any = arrow.over == crate::schema::resolved::ArrowOver::Any;
-                if is_any && !self.arrows.contains(arrow) {
-                    self.arrows.push(arrow.clone());
+        let mut flat = Flat { members: vec![relation], ..Flat::default() };
+        let mut seen = HashSet::from([relation]);
+        let mut at = 0;
+        // One after the other: a chain of computed relations may be as long as a schema.
+        while let Some(&member) = flat.members.get(at) {
+            at += 1;
+            let mut rewrites = vec![&schema.relation_at(member).rewrite];
+            while let Some(rewrite) = rewrites.pop() {
+                match rewrite {
+                    Rewrite::Nil => {}
+                    Rewrite::Direct => flat.direct.push(member),
+                    Rewrite::Computed(other) => {
+                        if seen.insert(*other) {
+                            flat.members.push(*other);
+                        }
+                    }
+                    Rewrite::Arrow(arrow) if arrow.over == ArrowOver::Any => {
+                        if !flat.arrows.contains(arrow) {
+                            flat.arrows.push(arrow.clone());
+                        }
+                    }
+                    Rewrite::Union(children) => rewrites.extend(children.iter().rev()),
+                    Rewrite::Arrow(_) | Rewrite::Intersection(_) | Rewrite::Exclusion(..) => return None,
                 }
-                is_any
             }
-            Rewrite::Union(children) => {
-                children.iter().all(|child| self.add_rewrite(schema, relation, child))
-            }
-            Rewrite::Intersection(_) | Rewrite::Exclusion(..) => false,
         }
+        flat.direct.dedup();
+        Some(flat)
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn changes(
         fields.continuation_token(token);
         fields.form("After", after, Form::ContinuationToken);
         fields.finish()?;
-        let pages = Pages::of(Kind::Changes, &[store, object_type]);
+        let pages = Pages::of(Kind::Changes, &[&app.life(store), object_type]);
         let from = match place(&pages, token)? {
             Some((revision, ordinal)) => ChangesFrom::Behind(revision, ordinal),
             None if !after.is_empty() && start.is_some() => {

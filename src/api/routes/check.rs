@@ -45,7 +45,14 @@ fn one(
         fields.wrong("Consistency", "value must be one of the defined enum values");
     }
     fields.finish()?;
-    let view = app.view(store, request.authorization_model_id.text(), &at(headers)?)?;
+    let (schema, at) = (request.authorization_model_id.text(), at(headers)?);
+    let view = match budget {
+        Budget::Short => match app.view_at_hand(store, schema, &at)? {
+            Some(view) => view,
+            None => return Ok(None),
+        },
+        Budget::Whole => app.view(store, schema, &at)?,
+    };
     let answer = || {
         let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
         match budget {

@@ -113,7 +113,8 @@ impl Asked {
         let (object_type, relation) = (request.object_type.text(), request.relation.text());
         let digest = digest_of(&contextual);
         let context = request.context.as_ref().map(|context| json!(context).to_string());
-        let parts = [store, schema, object_type, relation, user, &digest, context.text()];
+        let life = app.life(store);
+        let parts = [&life, schema, object_type, relation, user, &digest, context.text()];
         let pages = Pages::of(Kind::Objects, &parts);
         Ok(Asked {
             object_type: object_type.to_owned(),

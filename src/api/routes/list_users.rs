@@ -46,8 +46,9 @@ pub(super) async fn list(
         let contextual = tuples::contextual(request.contextual_tuples.as_deref()).map_err(of_view)?;
         let digest = digest_of(&contextual);
         let context = request.context.as_ref().map(|context| json!(context).to_string());
+        let life = app.life(store);
         let parts =
-            [store, schema, object_type, id, relation, user_type, user_relation, &digest, context.text()];
+            [&life, schema, object_type, id, relation, user_type, user_relation, &digest, context.text()];
         let pages = Pages::of(Kind::Subjects, &parts);
         let part = Part::of(&headers, &pages)?;
         let view = app.view(store, schema, &part.at)?;

@@ -49,8 +49,8 @@ pub(super) async fn read(
         let key = request.tuple_key.unwrap_or_default();
         let parts = [key.user.text(), key.relation.text(), key.object.text()];
         let pages = match &request.filter {
-            None => Pages::of(Kind::Tuples, &[store, parts[0], parts[1], parts[2]]),
-            Some(filter) => Pages::of(Kind::Tuples, &[store, filter]),
+            None => Pages::of(Kind::Tuples, &[&app.life(store), parts[0], parts[1], parts[2]]),
+            Some(filter) => Pages::of(Kind::Tuples, &[&app.life(store), filter]),
         };
         let after: Option<TupleKey> = match pages.place(token)? {
             Some(place) => Some(place.parse().map_err(|_| invalid_token())?),

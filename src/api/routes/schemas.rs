@@ -61,7 +61,7 @@ pub(super) async fn list(
         let token = query.text("continuation_token")?;
         fields.continuation_token(token);
         fields.finish()?;
-        let pages = Pages::of(Kind::Schemas, &[store]);
+        let pages = Pages::of(Kind::Schemas, &[&app.life(store)]);
         let after = pages.place(token)?;
         let Some(id) = app.store(store) else {
             return Ok(Answer::json(&json!({ "authorization_models": [], "continuation_token": "" })));

@@ -97,7 +97,7 @@ impl Watch {
         };
         fields.finish()?;
         let id = app.store(store).ok_or_else(no_store)?;
-        let pages = Pages::of(Kind::Watch, &[store, object_type]);
+        let pages = Pages::of(Kind::Watch, &[&app.life(store), object_type]);
         let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()).unwrap_or("");
         let after = if last.is_empty() { query.text("after")? } else { last };
         let place = match after {
@@ -105,7 +105,13 @@ impl Watch {
             "oldest" => (Revision::ZERO, u32::MAX),
             // An event's id, or the token of a state.
             after => match pages.place(after) {
-                Ok(Some(place)) => super::changes::read_place(&place).ok_or_else(invalid_token)?,
+                Ok(Some(place)) => {
+                    let place = super::changes::read_place(&place).ok_or_else(invalid_token)?;
+                    if place.0 > app.engine.newest(id)?.revision {
+                        return Err(invalid_token());
+                    }
+                    place
+                }
                 _ => (app.engine.revision_of_token(id, after)?, u32::MAX),
             },
         };
