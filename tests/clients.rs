@@ -26,7 +26,13 @@ fn clients() -> &'static Path {
 /// Runs a driver; it says itself what does not hold.
 fn drive(program: &Path, driver: &str, server: &Served, last: Option<PathBuf>) {
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(driver);
-    let ran = Command::new(program).arg(&driver).arg(&server.url).args(last).output().unwrap();
+    let ran = Command::new(program)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(&driver)
+        .arg(&server.url)
+        .args(last)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&ran.stdout);
     println!("{said}");
     assert!(ran.status.success(), "{said}\n{}", String::from_utf8_lossy(&ran.stderr));

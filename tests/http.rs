@@ -429,6 +429,24 @@ fn answers_carry_the_headers_that_clients_look_for() {
     let model = written.header("openfga-authorization-model-id").to_owned();
     let check =
         |user: &str| json!({ "tuple_key": { "object": "doc:1", "relation": "reader", "user": user } });
+    // Of the state that was asked about, also on errors: another schema is in force by now.
+    let newer: Value = serde_json::from_str(MODEL).unwrap();
+    assert_eq!(client.post("authorization-models", &newer, &[]).status, 201);
+    let then = written.header("stonetown-token");
+    let unknown = json!({ "type": "doc", "relation": "reader", "user": "no user" });
+    let nobody = json!({
+        "object": { "type": "doc", "id": "1" }, "relation": "reader", "user_filters": [{ "type": "user" }],
+        "contextual_tuples": [{ "object": "doc:1", "relation": "viewer", "user": "nobody" }]
+    });
+    for (verb, body) in [("list-objects", &unknown), ("list-users", &nobody), ("check", &check("nobody:x"))] {
+        let refused = client.post(verb, body, &[("stonetown-at", then)]);
+        assert_eq!(
+            (refused.status, refused.header("openfga-authorization-model-id")),
+            (400, &*model),
+            "{verb}"
+        );
+    }
+    let model = client.get("authorization-models?page_size=1").body["authorization_models"][0]["id"].clone();
     for (user, status) in [("user:anne", 200), ("nobody:x", 400)] {
         let answer = client.post("check", &check(user), &[]);
         assert_eq!(answer.status, status);

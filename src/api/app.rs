@@ -95,7 +95,11 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn json(body: &impl serde::Serialize) -> Answer {
         // Nothing that is answered has a map with keys other than texts.
-        let body = serde_json::to_vec(body).unwrap_or_default();
+        Answer::of(serde_json::to_vec(body).unwrap_or_default())
+    }
+
+    /// JSON that has been written.
+    pub(super) fn of(body: Vec<u8>) -> Answer {
         Answer { status: StatusCode::OK, body, headers: HeaderMap::new() }
     }
 
@@ -137,8 +141,7 @@ impl App {
         let begun = Instant::now();
         let of = store.clone().unwrap_or_default();
         let answered = tokio::task::spawn_blocking(move || work(&self, &of)).await;
-        let answered =
-            answered.unwrap_or_else(|_| Err(ApiError::new(Code::Internal, "Internal Server Error")));
+        let answered = answered.unwrap_or_else(|_| Err(ApiError::internal()));
         respond(store.as_deref(), answered, begun)
     }
 
@@ -153,7 +156,7 @@ impl App {
         match work(&self, &store, Budget::Short) {
             Some(answered) => respond(Some(&store), answered, begun),
             None => {
-                let unanswered = || Err(ApiError::new(Code::Internal, "Internal Server Error"));
+                let unanswered = || Err(ApiError::internal());
                 self.run(Some(store), move |app, store| {
                     work(app, store, Budget::Whole).unwrap_or_else(unanswered)
                 })

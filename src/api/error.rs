@@ -129,6 +129,11 @@ impl ApiError {
         ApiError { code, message: message.into(), schema: None, reason: None }
     }
 
+    /// Of what should not have happened: there is nothing to tell about it.
+    pub(super) fn internal() -> ApiError {
+        ApiError::new(Code::Internal, "Internal Server Error")
+    }
+
     pub(super) fn validation(message: impl Into<String>) -> ApiError {
         ApiError::new(Code::ValidationError, message)
     }

@@ -7,14 +7,31 @@ use serde_json::{Value, json};
 use crate::engine::{ExpandNode, Expansion, UsersetNode};
 use crate::tuple::{Object, Relation, Subject};
 
-/// The JSON form of an expansion.
+/// The JSON form of an expansion, with what was followed.
 pub fn expansion_json(userset: &UsersetNode) -> Value {
     match &userset.expansion {
-        Expansion::Expanded(node) => node_json(&name(userset), node),
+        Expansion::Expanded(node) => node_json(&name(userset), node, Shown::All),
         Expansion::NotFollowed => json!({ "name": name(userset) }),
         Expansion::Cycle => json!({ "name": name(userset), "cycle": true }),
         Expansion::NoRelation => json!({ "name": name(userset), "undefined": true }),
     }
+}
+
+/// The tree that OpenFGA answers: what was followed is left out.
+pub(super) fn one_level_json(root: &UsersetNode) -> Value {
+    let nobody = ExpandNode::Nobody;
+    let node = match &root.expansion {
+        Expansion::Expanded(node) => node,
+        Expansion::NotFollowed | Expansion::Cycle | Expansion::NoRelation => &nobody,
+    };
+    node_json(&name(root), node, Shown::OneLevel)
+}
+
+/// How much of an expansion is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    OneLevel,
+    All,
 }
 
 /// An expansion from its JSON form; none: it does not have that form.
@@ -35,8 +52,8 @@ fn name(userset: &UsersetNode) -> String {
     format!("{}#{}", userset.object, userset.relation)
 }
 
-fn node_json(at: &str, node: &ExpandNode) -> Value {
-    let all = |nodes: &[ExpandNode]| nodes.iter().map(|node| node_json(at, node)).collect::<Vec<_>>();
+fn node_json(at: &str, node: &ExpandNode, shown: Shown) -> Value {
+    let all = |nodes: &[ExpandNode]| nodes.iter().map(|node| node_json(at, node, shown)).collect::<Vec<_>>();
     match node {
         ExpandNode::Nobody => json!({ "name": at, "leaf": { "users": { "users": [] } } }),
         ExpandNode::Subjects { subjects, usersets } => {
@@ -44,31 +61,34 @@ fn node_json(at: &str, node: &ExpandNode) -> Value {
             users.extend(usersets.iter().map(name));
             users.sort();
             let mut leaf = json!({ "users": { "users": users } });
-            add_followed(&mut leaf["users"], usersets);
+            add_followed(&mut leaf["users"], usersets, shown);
             json!({ "name": at, "leaf": leaf })
         }
         ExpandNode::Computed(userset) => {
             let mut computed = json!({ "userset": name(userset) });
-            add_followed(&mut computed, std::slice::from_ref(userset));
+            add_followed(&mut computed, std::slice::from_ref(userset), shown);
             json!({ "name": at, "leaf": { "computed": computed } })
         }
         ExpandNode::Arrow { tupleset, parents } => {
             let object = at.split_once('#').map_or(at, |(object, _)| object);
             let computed: Vec<_> = parents.iter().map(|parent| json!({ "userset": name(parent) })).collect();
             let mut leaf = json!({ "tupleset": format!("{object}#{tupleset}"), "computed": computed });
-            add_followed(&mut leaf, parents);
+            add_followed(&mut leaf, parents, shown);
             json!({ "name": at, "leaf": { "tupleToUserset": leaf } })
         }
         ExpandNode::Union(nodes) => json!({ "name": at, "union": { "nodes": all(nodes) } }),
         ExpandNode::Intersection(nodes) => json!({ "name": at, "intersection": { "nodes": all(nodes) } }),
         ExpandNode::Exclusion(base, subtract) => json!({
             "name": at,
-            "difference": { "base": node_json(at, base), "subtract": node_json(at, subtract) },
+            "difference": { "base": node_json(at, base, shown), "subtract": node_json(at, subtract, shown) },
         }),
     }
 }
 
-fn add_followed(json: &mut Value, usersets: &[UsersetNode]) {
+fn add_followed(json: &mut Value, usersets: &[UsersetNode], shown: Shown) {
+    if shown == Shown::OneLevel {
+        return;
+    }
     let followed: Vec<Value> = usersets
         .iter()
         .filter(|userset| userset.expansion != Expansion::NotFollowed)

@@ -1,6 +1,7 @@
 //! The rules for single fields of a request, which are looked at before anything else, and OpenFGA's words for them.
 
 use super::error::{ApiError, Code};
+use super::wire::Consistency;
 
 /// A form that a field must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +148,12 @@ impl Fields {
                 self.wrong("PageSize", "value must be inside range [1, 100]");
                 0
             }
+        }
+    }
+
+    pub(super) fn consistency(&mut self, consistency: &Consistency) {
+        if !consistency.is_known() {
+            self.wrong("Consistency", "value must be one of the defined enum values");
         }
     }
 

@@ -100,7 +100,7 @@ impl From<&StoreRecord> for StoreForm {
     fn from(store: &StoreRecord) -> StoreForm {
         StoreForm {
             id: store.id.to_string(),
-            name: store.name.clone(),
+            name: store.name.as_deref().map(str::to_owned),
             created_at: store.created_at.to_string(),
             updated_at: store.updated_at.to_string(),
         }

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::error::{ApiError, Code};
+use crate::engine;
 
 const VERSION: u8 = 1;
 const DIGEST_BYTES: usize = 8;
@@ -36,13 +37,8 @@ pub(super) struct Pages {
 impl Pages {
     /// Of a list; `filter` is everything that the list depends on, its parts in a fixed order.
     pub(super) fn of(kind: Kind, filter: &[&str]) -> Pages {
-        let mut hasher = blake3::Hasher::new();
-        for part in filter {
-            hasher.update(&(part.len() as u64).to_be_bytes());
-            hasher.update(part.as_bytes());
-        }
         let mut digest = [0; DIGEST_BYTES];
-        digest.copy_from_slice(&hasher.finalize().as_bytes()[..DIGEST_BYTES]);
+        digest.copy_from_slice(&engine::digest(filter)[..DIGEST_BYTES]);
         Pages { kind, digest }
     }
 

@@ -15,7 +15,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 use super::app::{ApiLimits, App, respond};
 use super::body::take_whole;
-use super::error::{ApiError, Code};
+use super::error::ApiError;
 use super::routes;
 use super::watchers::Watchers;
 use crate::engine::Engine;
@@ -84,7 +84,7 @@ impl Server {
             .expose_headers(Any);
         let router = routes::router(app)
             .layer(CatchPanicLayer::custom(|_| {
-                let error = ApiError::new(Code::Internal, "Internal Server Error");
+                let error = ApiError::internal();
                 respond(None, Err(error), std::time::Instant::now())
             }))
             .layer(cors)

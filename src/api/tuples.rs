@@ -1,5 +1,6 @@
 //! From the tuples of requests to those of the engine.
 
+use super::app::App;
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::translate::tuple_key;
@@ -32,6 +33,18 @@ pub(super) fn look_at_all(
     for key in keys {
         look_at(fields, key);
     }
+}
+
+/// The same, of the contextual tuples of most requests; hands them on.
+pub(super) fn look_at_contextual<'k>(
+    fields: &mut Fields,
+    app: &App,
+    of: &'k Option<wire::TupleKeys>,
+) -> Option<&'k [wire::TupleKey]> {
+    let keys = keys(of);
+    let max = app.limits.contextual_tuples_max;
+    look_at_all(fields, Some("ContextualTupleKeys"), "TupleKeys", keys, max);
+    keys
 }
 
 /// A tuple that is written, or contextual; `code` is what a bad one is answered with.

@@ -7,7 +7,7 @@ use super::admission::{Rejection, admit};
 use super::at::At;
 use super::error::EngineError;
 use crate::eval::{Program, Question};
-use crate::storage::{Overlay, StateReader, StoreRecord, TupleReader};
+use crate::storage::{Overlay, StateReader, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
 
 /// One state of one store, under one snapshot, and the schema that questions about it are asked under.
@@ -15,7 +15,7 @@ pub struct View<'e> {
     pub(super) engine: &'e Engine,
     pub(super) state: StateReader<'e>,
     pub(super) program: Arc<Program>,
-    store: StoreRecord,
+    store: StoreId,
     schema: SchemaId,
 }
 
@@ -39,7 +39,7 @@ impl Engine {
             return Ok(None);
         }
         let (schema, program) = self.program(&record, Some(id), None)?;
-        Ok(Some(View { engine: self, state, program, store: record, schema }))
+        Ok(Some(View { engine: self, state, program, store, schema }))
     }
 
     /// Opens a view; no schema named: the one in force in that state.
@@ -47,9 +47,9 @@ impl Engine {
     /// # Errors
     /// No such store, state or schema.
     pub fn view(&self, store: StoreId, schema: Option<SchemaId>, at: &At) -> Result<View<'_>, EngineError> {
-        let store = self.store(store)?;
-        let state = self.state(&store, at)?;
-        let (schema, program) = self.program(&store, schema, state.schema()?)?;
+        let record = self.store(store)?;
+        let state = self.state(&record, at)?;
+        let (schema, program) = self.program(&record, schema, state.schema()?)?;
         Ok(View { engine: self, state, program, store, schema })
     }
 }
@@ -62,7 +62,7 @@ impl View<'_> {
 
     /// The state and time: asking there again gives the same answers.
     pub fn token(&self) -> Token {
-        self.engine.token_of(self.store.id, &self.state)
+        self.engine.token_of(self.store, &self.state)
     }
 
     /// Whether a question can be asked: all names in it are known, and the schema lets the contextual tuples in.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::admission::{Rejection, admit};
+use super::digest::digest;
 use super::error::EngineError;
 use super::precondition::Precondition;
 use super::{Engine, Shared};
@@ -85,7 +86,7 @@ pub enum WriteRefusal {
         limit: usize,
     },
     /// Its preconditions need too much of the state.
-    #[error("the preconditions look at more than {0} tuples: narrow their filters, or lower their numbers")]
+    #[error("more than {0} tuples match the preconditions: narrow their filters, or lower their numbers")]
     PreconditionsTooWide(u64),
     /// A tuple is in it twice.
     #[error("tuple `{0}` is in the write twice: name it once")]
@@ -175,18 +176,6 @@ impl WriteRequest {
         parts.extend(preconditions.iter().map(|precondition| format!("if {precondition}")));
         digest(&parts)
     }
-}
-
-/// Injective: each part with its length before it.
-fn digest(parts: &[impl AsRef<str>]) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.as_ref().len() as u64).to_be_bytes());
-        hasher.update(part.as_ref().as_bytes());
-    }
-    let mut digest = [0; 16];
-    digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
-    digest
 }
 
 /// Preconditions of one write.

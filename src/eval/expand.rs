@@ -120,21 +120,21 @@ impl Run<'_> {
         is_followed: bool,
     ) -> Result<UsersetNode, EvalError> {
         self.count()?;
-        self.nest()?;
-        let expansion = if !is_followed {
-            Expansion::NotFollowed
-        } else if self.path.iter().any(|(on_path, at)| *on_path == relation && *at == object) {
-            Expansion::Cycle
-        } else {
-            self.path.push((relation, object.clone()));
-            let program = self.program;
-            let rewrite = &program.schema().relation_at(relation).rewrite;
-            let node = self.rewrite(&object, relation, rewrite, hops)?;
-            self.path.pop();
-            Expansion::Expanded(Box::new(node))
-        };
-        self.nesting -= 1;
-        let relation = Relation::from_checked(self.program.relation_name(relation));
+        let program = self.program;
+        let expansion = self.nested(|run| {
+            if !is_followed {
+                return Ok(Expansion::NotFollowed);
+            }
+            if run.path.iter().any(|(on_path, at)| *on_path == relation && *at == object) {
+                return Ok(Expansion::Cycle);
+            }
+            run.path.push((relation, object.clone()));
+            let node =
+                run.rewrite(&object, relation, &program.schema().relation_at(relation).rewrite, hops)?;
+            run.path.pop();
+            Ok(Expansion::Expanded(Box::new(node)))
+        })?;
+        let relation = Relation::from_checked(program.relation_name(relation));
         Ok(UsersetNode { object, relation, expansion })
     }
 
@@ -146,36 +146,23 @@ impl Run<'_> {
         hops: Option<u32>,
     ) -> Result<ExpandNode, EvalError> {
         self.count()?;
-        self.nest()?;
-        let node = self.rewritten(object, relation, rewrite, hops)?;
-        self.nesting -= 1;
-        Ok(node)
-    }
-
-    fn rewritten(
-        &mut self,
-        object: &Object,
-        relation: RelationIndex,
-        rewrite: &Rewrite,
-        hops: Option<u32>,
-    ) -> Result<ExpandNode, EvalError> {
-        match rewrite {
+        self.nested(|run| match rewrite {
             Rewrite::Nil => Ok(ExpandNode::Nobody),
-            Rewrite::Direct => self.direct(object, relation, hops),
+            Rewrite::Direct => run.direct(object, relation, hops),
             Rewrite::Computed(other) => {
-                Ok(ExpandNode::Computed(self.userset(object.clone(), *other, hops, hops.is_some())?))
+                Ok(ExpandNode::Computed(run.userset(object.clone(), *other, hops, hops.is_some())?))
             }
-            Rewrite::Arrow(arrow) => self.arrow(object, arrow, hops),
-            Rewrite::Union(children) => Ok(ExpandNode::Union(self.all(object, relation, children, hops)?)),
+            Rewrite::Arrow(arrow) => run.arrow(object, arrow, hops),
+            Rewrite::Union(children) => Ok(ExpandNode::Union(run.all(object, relation, children, hops)?)),
             Rewrite::Intersection(children) => {
-                Ok(ExpandNode::Intersection(self.all(object, relation, children, hops)?))
+                Ok(ExpandNode::Intersection(run.all(object, relation, children, hops)?))
             }
             Rewrite::Exclusion(base, subtract) => {
-                let base = self.rewrite(object, relation, base, hops)?;
-                let subtract = self.rewrite(object, relation, subtract, hops)?;
+                let base = run.rewrite(object, relation, base, hops)?;
+                let subtract = run.rewrite(object, relation, subtract, hops)?;
                 Ok(ExpandNode::Exclusion(Box::new(base), Box::new(subtract)))
             }
-        }
+        })
     }
 
     fn all(
@@ -271,10 +258,15 @@ impl Run<'_> {
         self.userset(object, relation, left, left.is_some())
     }
 
-    /// One level deeper. After an error nothing is expanded any more, so it need not be taken back.
-    fn nest(&mut self) -> Result<(), EvalError> {
+    /// One level deeper. After an error nothing is expanded any more, so the level need not be taken back.
+    fn nested<T>(&mut self, expand: impl FnOnce(&mut Self) -> Result<T, EvalError>) -> Result<T, EvalError> {
         self.nesting += 1;
-        if self.nesting > NESTING_MAX { Err(EvalError::TooNested(NESTING_MAX)) } else { Ok(()) }
+        if self.nesting > NESTING_MAX {
+            return Err(EvalError::TooNested(NESTING_MAX));
+        }
+        let expanded = expand(self)?;
+        self.nesting -= 1;
+        Ok(expanded)
     }
 
     fn count(&mut self) -> Result<(), EvalError> {

@@ -78,18 +78,19 @@ pub fn list_subjects(
     let mut meter = Meter::new(state, &walk_limits);
     meter.start_clock();
     let mut resume = request.after.cloned();
-    let mut list = || -> Result<Result<ListEnd, EvalError>, EvalError> {
-        let mut layout = Layout::of(program, &mut meter, relation, request.object.id())?;
+    let named = Layout::of(program, &mut meter, relation, request.object.id()).and_then(|mut layout| {
         layout.find_certain(limits.depth_max);
         let candidates = layout.candidates(program, &mut meter, subject_type, asked)?;
-        let question = Questions { program, state, request, limits };
-        Ok(question.answer(&meter, candidates, layout.is_cut, &mut resume, visit))
-    };
-    let end = match list() {
+        Ok((candidates, layout.is_cut))
+    });
+    let end = match named {
         // The list's own time; that of a single check is an error.
         Err(EvalError::TimedOut(_)) if request.time_max.is_some() => ListEnd::TimedOut,
-        Err(error) => return Err(error),
-        Ok(answered) => answered?,
+        named => {
+            let (candidates, is_cut) = named?;
+            let questions = Questions { program, state, request, limits };
+            questions.answer(&meter, candidates, is_cut, &mut resume, visit)?
+        }
     };
     Ok(Listed { end, resume, work: meter.work() })
 }

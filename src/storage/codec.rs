@@ -3,6 +3,8 @@
 //! Every value starts with a version byte, so that a later version can read what this one wrote. Golden-byte tests
 //! below hold the format; it is described byte by byte in `src/storage/FORMAT.md`.
 
+use std::sync::Arc;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use bincode::{Decode, Encode};
 
@@ -206,8 +208,8 @@ pub struct StoreRecord {
     pub id: StoreId,
     /// The number its keys begin with; never used again.
     pub number: u32,
-    /// The name it was created with; none when it came to be by a write alone.
-    pub name: Option<String>,
+    /// The name it was created with; none when it came to be by a write alone. Shared: every question copies the record.
+    pub name: Option<Arc<str>>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When its record was last changed.
@@ -229,7 +231,7 @@ struct StoredStore {
 pub(super) fn encode_store(record: &StoreRecord) -> Result<Vec<u8>, StorageError> {
     encode(StoredStore {
         number: record.number,
-        name: record.name.clone(),
+        name: record.name.as_deref().map(str::to_owned),
         created_at: record.created_at.as_micros(),
         updated_at: record.updated_at.as_micros(),
         retention_seconds: match record.retention {
@@ -248,7 +250,7 @@ pub(super) fn decode_store(
     Ok(StoreRecord {
         id,
         number: stored.number,
-        name: stored.name,
+        name: stored.name.map(Arc::from),
         created_at: Timestamp::from_micros(stored.created_at),
         updated_at: Timestamp::from_micros(stored.updated_at),
         retention: stored.retention_seconds.map_or(Retention::Forever, Retention::Seconds),
@@ -379,7 +381,7 @@ mod tests {
         let store = StoreRecord {
             id: StoreId::from_bytes([1; 16]),
             number: 4,
-            name: Some("ab".to_owned()),
+            name: Some("ab".into()),
             created_at: Timestamp::from_micros(1),
             updated_at: Timestamp::from_micros(2),
             retention: Retention::Forever,

@@ -239,12 +239,15 @@ fn create_store(
     name: Option<String>,
     reply: &Reply<StoreRecord>,
 ) -> Result<(), StorageError> {
+    let _under_way = database.begin();
     let prepared = || -> Result<(StoreRecord, Batch<'_>), StorageError> {
         if database.store(id).is_some() {
             return Err(StorageError::StoreExists(id));
         }
-        let now = database.now(Timestamp::default());
+        // Later than every token of a store that had the same id before.
+        let now = database.commit_time(Timestamp::default());
         let number = database.next_store_number()?;
+        let name = name.map(Arc::from);
         let record =
             StoreRecord { id, number, name, created_at: now, updated_at: now, retention: Retention::DEFAULT };
         let mut batch = Batch::new(database);

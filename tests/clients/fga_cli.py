@@ -16,27 +16,11 @@ import sys
 import tempfile
 import traceback
 import urllib.request
-import uuid
 from pathlib import Path
 
+from expectations import RUN, UNKNOWN_ID, expect, expect_that, failures, report
+
 HERE = Path(__file__).resolve().parent
-RUN = uuid.uuid4().hex[:12]
-UNKNOWN_ID = "01ZZZZZZZZZZZZZZZZZZZZZZZZ"
-
-held = 0
-failures = []
-
-
-def expect(what, got, wanted):
-    global held
-    if got == wanted:
-        held += 1
-    else:
-        failures.append(f"{what}\n    wanted {wanted!r}\n    got    {got!r}")
-
-
-def expect_that(what, holds, seen=""):
-    expect(what if holds else f"{what} (seen: {seen!r})", bool(holds), True)
 
 
 class Tool:
@@ -522,10 +506,7 @@ def main():
                 part(fga)
             except Exception:
                 failures.append(f"{part.__name__} broke off\n{traceback.format_exc()}")
-    for failure in failures:
-        print(f"FAILED {failure}")
-    print(f"fga_cli.py: {held} expectations held, {len(failures)} did not")
-    sys.exit(1 if failures else 0)
+    report("fga_cli.py")
 
 
 if __name__ == "__main__":

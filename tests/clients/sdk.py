@@ -14,30 +14,13 @@ import faulthandler
 import inspect
 import sys
 import traceback
-import uuid
 from datetime import datetime
 
 import openfga_sdk
 from openfga_sdk import exceptions, sync
 from openfga_sdk.client import models as m
 
-RUN = uuid.uuid4().hex[:12]
-UNKNOWN_ID = "01ZZZZZZZZZZZZZZZZZZZZZZZZ"
-
-held = 0
-failures = []
-
-
-def expect(what, got, wanted):
-    global held
-    if got == wanted:
-        held += 1
-    else:
-        failures.append(f"{what}\n    wanted {wanted!r}\n    got    {got!r}")
-
-
-def expect_that(what, holds, seen=""):
-    expect(what if holds else f"{what} (seen: {seen!r})", bool(holds), True)
+from expectations import RUN, UNKNOWN_ID, expect, expect_that, failures, report
 
 
 class Client:
@@ -627,10 +610,7 @@ def main():
         before = len(failures)
         asyncio.run(drive(kind, url))
         failures[before:] = [f"{label}: {failure}" for failure in failures[before:]]
-    for failure in failures:
-        print(f"FAILED {failure}")
-    print(f"sdk.py: {held} expectations held, {len(failures)} did not")
-    sys.exit(1 if failures else 0)
+    report("sdk.py")
 
 
 if __name__ == "__main__":

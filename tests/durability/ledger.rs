@@ -79,7 +79,7 @@ impl Ledger {
         let found = look(&database)?;
         for (name, id) in &self.stores {
             let (record, _) = found.get(id).with_context(|| format!("store `{name}` is lost"))?;
-            ensure!(record.name.as_ref() == Some(name), "store `{name}` is `{:?}` now", record.name);
+            ensure!(record.name.as_deref() == Some(name), "store `{name}` is `{:?}` now", record.name);
         }
         for (id, passing) in &mut self.passing {
             let is_there = found.contains_key(id);
@@ -103,7 +103,7 @@ impl Ledger {
         }
         for (id, (record, writes)) in found {
             if let Some(name) = record.name {
-                self.stores.insert(name, id);
+                self.stores.insert(name.to_string(), id);
             } else {
                 // Found without a word: removed by the process that made it, perhaps just now.
                 self.passing.entry(id).or_insert(Passing::Leaving);

@@ -38,12 +38,8 @@ fn one(
     let mut fields = Fields::of("CheckRequest");
     ids(&mut fields, store, request.authorization_model_id.text());
     look_at(&mut fields, None, request.tuple_key.as_ref());
-    let contextual = tuples::keys(&request.contextual_tuples);
-    let max = app.limits.contextual_tuples_max;
-    tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
-    if !request.consistency.is_known() {
-        fields.wrong("Consistency", "value must be one of the defined enum values");
-    }
+    let contextual = tuples::look_at_contextual(&mut fields, app, &request.contextual_tuples);
+    fields.consistency(&request.consistency);
     fields.finish()?;
     let (schema, at) = (request.authorization_model_id.text(), at(headers)?);
     let view = match budget {
@@ -89,14 +85,10 @@ pub(super) async fn batch(
         for check in &checks {
             let message = "BatchCheckItem";
             look_at(&mut fields, Some(message), check.tuple_key.as_ref());
-            let contextual = tuples::keys(&check.contextual_tuples);
-            let max = app.limits.contextual_tuples_max;
-            tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", contextual, max);
+            tuples::look_at_contextual(&mut fields, app, &check.contextual_tuples);
             fields.form_in(Some(message), "CorrelationId", check.correlation_id.text(), Form::CorrelationId);
         }
-        if !request.consistency.is_known() {
-            fields.wrong("Consistency", "value must be one of the defined enum values");
-        }
+        fields.consistency(&request.consistency);
         fields.finish()?;
         let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
         let refuse = |message: String| Err(ApiError::validation(message).under(view.schema()));

@@ -12,7 +12,7 @@ use http_body::Frame;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::app::{Answer, App, CONTINUATION, INCOMPLETE, SCHEMA_ID, TOKEN, head, ids, respond};
+use super::super::app::{Answer, App, SCHEMA_ID, TOKEN, head, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::page::{Kind, Pages};
@@ -39,8 +39,7 @@ pub(super) async fn list(
 ) -> Response<ResponseBody> {
     app.run(Some(store), move |app, store| {
         let request = wire::read(super::bytes(&body)?)?;
-        let asked = Asked::read(app, store, &headers, request, "ListObjectsRequest")?;
-        let view = app.view(store, &asked.schema, &asked.part.at)?;
+        let (asked, view) = Asked::read(app, store, &headers, request, "ListObjectsRequest")?;
         let mut body = b"{\"objects\":[".to_vec();
         let begin = body.len();
         let listed = asked.list(&view, &mut |object| {
@@ -51,8 +50,7 @@ pub(super) async fn list(
         });
         let listed = listed.map_err(|error| error.under(view.schema()))?;
         body.extend_from_slice(b"]}");
-        let mut answer = Answer::json(&()).of_view(app, &view);
-        answer.body = body;
+        let mut answer = Answer::of(body).of_view(app, &view);
         for (name, value) in rest(app, &view, &asked.pages, &listed) {
             answer = answer.with(name, &value);
         }
@@ -72,20 +70,20 @@ struct Asked {
     object_type: String,
     relation: String,
     subject: Subject,
-    schema: String,
     contextual: Vec<Tuple>,
     part: Part,
     pages: Pages,
 }
 
 impl Asked {
-    fn read(
-        app: &App,
+    /// With the view that it is asked of.
+    fn read<'a>(
+        app: &'a App,
         store: &str,
         headers: &HeaderMap,
         request: ListObjectsRequest,
         name: &'static str,
-    ) -> Result<Asked, ApiError> {
+    ) -> Result<(Asked, View<'a>), ApiError> {
         let mut fields = Fields::of(name);
         let schema = request.authorization_model_id.text();
         ids(&mut fields, store, schema);
@@ -95,36 +93,29 @@ impl Asked {
         if user.is_empty() || user.len() > 512 {
             fields.wrong("User", "value length must be between 1 and 512 bytes, inclusive");
         }
-        let keys = tuples::keys(&request.contextual_tuples);
-        let max = app.limits.contextual_tuples_max;
-        tuples::look_at_all(&mut fields, Some("ContextualTupleKeys"), "TupleKeys", keys, max);
-        if !request.consistency.is_known() {
-            fields.wrong("Consistency", "value must be one of the defined enum values");
-        }
+        let keys = tuples::look_at_contextual(&mut fields, app, &request.contextual_tuples);
+        fields.consistency(&request.consistency);
         fields.finish()?;
-        // A schema that is not there is told before a user that is none.
-        let of_view = |error: ApiError| match app.view(store, schema, &crate::engine::At::Head) {
-            Ok(view) => error.under(view.schema()),
-            Err(error) => error,
-        };
-        let subject = translate::subject(user)
-            .map_err(|reason| of_view(ApiError::validation(format!("invalid 'user' value: {reason}"))))?;
-        let contextual = tuples::contextual(keys).map_err(of_view)?;
         let (object_type, relation) = (request.object_type.text(), request.relation.text());
-        let digest = digest_of(&contextual);
+        let digest = digest_of(keys);
         let context = request.context.as_ref().map(|context| json!(context).to_string());
         let life = app.life(store);
         let parts = [&life, schema, object_type, relation, user, &digest, context.text()];
         let pages = Pages::of(Kind::Objects, &parts);
-        Ok(Asked {
+        let part = Part::of(headers, &pages)?;
+        let view = app.view(store, schema, &part.at)?;
+        let under = |error: ApiError| error.under(view.schema());
+        let subject = translate::subject(user)
+            .map_err(|reason| under(ApiError::validation(format!("invalid 'user' value: {reason}"))))?;
+        let asked = Asked {
             object_type: object_type.to_owned(),
             relation: relation.to_owned(),
             subject: subject.to_owned(),
-            schema: schema.to_owned(),
-            contextual,
-            part: Part::of(headers, &pages)?,
+            contextual: tuples::contextual(keys).map_err(under)?,
+            part,
             pages,
-        })
+        };
+        Ok((asked, view))
     }
 
     /// Visits the objects, as many as are wanted.
@@ -218,7 +209,7 @@ pub(super) async fn stream(
             response
         }
         Ok(Err(error)) => refused(&error),
-        Err(_) => refused(&ApiError::new(Code::Internal, "Internal Server Error")),
+        Err(_) => refused(&ApiError::internal()),
     };
     head(&mut response, Some(&store));
     response
@@ -240,8 +231,7 @@ fn produce(
     request: ListObjectsRequest,
     lines: &mut Lines,
 ) -> Result<(), ApiError> {
-    let asked = Asked::read(app, store, headers, request, "StreamedListObjectsRequest")?;
-    let view = app.view(store, &asked.schema, &asked.part.at)?;
+    let (asked, view) = Asked::read(app, store, headers, request, "StreamedListObjectsRequest")?;
     let begun = || Begun { schema: view.schema().to_string(), token: app.engine.seal(&view.token()) };
     let mut left = asked.part.limit;
     let listed = asked.list_while(&view, &mut |object| {
@@ -257,7 +247,6 @@ fn produce(
         let mut trailers = HeaderMap::new();
         for (name, value) in rest(app, &view, &asked.pages, &listed) {
             if let Ok(value) = HeaderValue::from_str(&value) {
-                debug_assert!(name == INCOMPLETE || name == CONTINUATION);
                 trailers.insert(name, value);
             }
         }

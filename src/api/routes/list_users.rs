@@ -39,12 +39,8 @@ pub(super) async fn list(
         let filter = request.user_filters.as_deref().unwrap_or_default().first();
         let (user_type, user_relation) =
             filter.map_or(("", ""), |filter| (filter.user_type.text(), filter.relation.text()));
-        let of_view = |error: ApiError| match app.view(store, schema, &crate::engine::At::Head) {
-            Ok(view) => error.under(view.schema()),
-            Err(error) => error,
-        };
-        let contextual = tuples::contextual(request.contextual_tuples.as_deref()).map_err(of_view)?;
-        let digest = digest_of(&contextual);
+        let keys = request.contextual_tuples.as_deref();
+        let digest = digest_of(keys);
         let context = request.context.as_ref().map(|context| json!(context).to_string());
         let life = app.life(store);
         let parts =
@@ -52,6 +48,7 @@ pub(super) async fn list(
         let pages = Pages::of(Kind::Subjects, &parts);
         let part = Part::of(&headers, &pages)?;
         let view = app.view(store, schema, &part.at)?;
+        let contextual = tuples::contextual(keys).map_err(|error| error.under(view.schema()))?;
         let Ok(object) = ObjectRef::new(object_type, id) else {
             // Nothing can be written on such an object.
             return Ok(Answer::json(&json!({ "users": [] })).of_view(app, &view));
@@ -111,9 +108,7 @@ fn look_at(app: &App, fields: &mut Fields, store: &str, request: &ListUsersReque
     let max = app.limits.contextual_tuples_max;
     let keys = request.contextual_tuples.as_deref();
     tuples::look_at_all(fields, None, "ContextualTuples", keys, max);
-    if !request.consistency.is_known() {
-        fields.wrong("Consistency", "value must be one of the defined enum values");
-    }
+    fields.consistency(&request.consistency);
 }
 
 fn user_json(subject: SubjectRef<'_>) -> Value {

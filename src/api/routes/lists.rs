@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName};
+use serde_json::{Value, json};
 
 use super::super::app::{App, CONTINUATION, DEADLINE, INCOMPLETE, LIMIT, at, number};
 use super::super::error::ApiError;
 use super::super::page::{Pages, invalid_token};
+use super::super::wire::{self, OrEmpty};
 use crate::engine::{At, ListEnd, Listed, Resume, View};
-use crate::tuple::Tuple;
 
 /// How much of a list a client wants, and from where on.
 pub(super) struct Part {
@@ -54,6 +55,13 @@ pub(super) fn rest(app: &App, view: &View<'_>, pages: &Pages, listed: &Listed) -
 }
 
 /// Contextual tuples as a part of what a list depends on.
-pub(super) fn digest_of(contextual: &[Tuple]) -> String {
-    contextual.iter().map(|tuple| format!("{tuple}\n")).collect()
+pub(super) fn digest_of(contextual: Option<&[wire::TupleKey]>) -> String {
+    let parts = contextual.unwrap_or_default().iter().map(|key| {
+        let (condition, context) = match &key.condition {
+            Some(condition) => (condition.name.text(), condition.context.clone()),
+            None => ("", None),
+        };
+        json!([key.object, key.relation, key.user, condition, context, key.expires_at])
+    });
+    Value::from_iter(parts).to_string()
 }

@@ -35,9 +35,7 @@ pub(super) async fn read(
         let size = page_size(&mut fields, request.page_size, &headers)?;
         let token = request.continuation_token.text();
         fields.continuation_token(token);
-        if !request.consistency.is_known() {
-            fields.wrong("Consistency", "value must be one of the defined enum values");
-        }
+        fields.consistency(&request.consistency);
         if let Some(key) = &request.tuple_key {
             let message = Some("ReadRequestTupleKey");
             fields.form_in(message, "User", key.user.text(), Form::ReadUser);

@@ -18,7 +18,7 @@ use crate::engine::StoreRecord;
 fn store_json(store: &StoreRecord) -> wire::Store {
     wire::Store {
         id: store.id.to_string(),
-        name: store.name.clone().unwrap_or_default(),
+        name: store.name.as_deref().unwrap_or_default().to_owned(),
         created_at: time(store.created_at),
         updated_at: time(store.updated_at),
     }

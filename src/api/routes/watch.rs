@@ -11,7 +11,6 @@ use axum::body::{Body as ResponseBody, Bytes};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, Response, header};
 use http_body::Frame;
-use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::super::app::{App, head, respond};
@@ -47,7 +46,7 @@ pub(super) async fn watch(
         Ok(Ok(watch)) => watch,
         Ok(Err(error)) => return respond(Some(&store), Err(error), begun),
         Err(_) => {
-            let error = ApiError::new(super::super::error::Code::Internal, "Internal Server Error");
+            let error = ApiError::internal();
             return respond(Some(&store), Err(error), begun);
         }
     };
@@ -189,7 +188,7 @@ impl Watch {
         self.app.engine.changes(&request, &mut |change, revision| {
             read.place = (change.revision, change.ordinal);
             let id = self.id(read.place);
-            let event = json!(change_json(change, revision));
+            let event = change_json(change, revision);
             read.events.extend_from_slice(format!("event: change\nid: {id}\ndata: {event}\n\n").as_bytes());
             count += 1;
             read.is_full = count == CHANGES;
