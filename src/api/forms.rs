@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::engine::{SchemaDocument, SchemaInfo, StoreRecord, StoreStats, Validation};
+use crate::engine::{
+    CollectAnswer, Engine, EngineError, PurgeAnswer, Retention, SchemaDocument, SchemaInfo, StorageError,
+    StoreRecord, StoreStats, Validation,
+};
+use crate::tuple::StoreId;
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +98,96 @@ pub struct FindingForm {
     pub place: String,
     /// What is wrong there.
     pub problem: String,
+}
+
+/// How long the past of a store is kept, and how far back it reaches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionForm {
+    /// `forever`, or a time such as `30days`.
+    pub retention: String,
+    /// The oldest revision whose state is kept.
+    pub oldest_revision: u64,
+    /// When that was committed; of revision 0: when the store was made.
+    pub oldest_time: String,
+}
+
+/// What a collection did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectForm {
+    /// Tuples that had ended by their expiry.
+    pub expired: u64,
+    /// Rows of the past that were dropped.
+    pub history: u64,
+    /// Entries of the change log that were dropped.
+    pub changes: u64,
+    /// The oldest revision whose state is kept.
+    pub oldest_revision: u64,
+    /// When that was committed; of revision 0: when the store was made.
+    pub oldest_time: String,
+}
+
+/// What a purge took away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PurgeForm {
+    /// Tuples that were there.
+    pub tuples: u64,
+    /// Rows of the past.
+    pub history: u64,
+    /// Entries of the change log that have lost their names.
+    pub changes: u64,
+    /// The store's revision afterwards.
+    pub revision: u64,
+}
+
+/// The retention of a text: `forever`, or a time such as `30d` or `12h`.
+pub fn parse_retention(text: &str) -> Result<Retention, String> {
+    if text == "forever" {
+        return Ok(Retention::Forever);
+    }
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.subsec_nanos() == 0 => Ok(Retention::Seconds(duration.as_secs())),
+        _ => Err(format!(
+            "retention `{text}`: write `forever`, or whole seconds such as `30d`, `12h` or `90s`"
+        )),
+    }
+}
+
+impl RetentionForm {
+    /// Of a store.
+    pub fn of(engine: &Engine, store: StoreId) -> Result<RetentionForm, EngineError> {
+        let record = engine.find_store(store).ok_or(StorageError::NoStore(store))?;
+        let (oldest, time) = engine.oldest(store)?;
+        let retention = match record.retention {
+            Retention::Forever => "forever".to_owned(),
+            Retention::Seconds(seconds) => {
+                humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string()
+            }
+        };
+        Ok(RetentionForm { retention, oldest_revision: oldest.0, oldest_time: time.to_string() })
+    }
+}
+
+impl From<&CollectAnswer> for CollectForm {
+    fn from(answer: &CollectAnswer) -> CollectForm {
+        CollectForm {
+            expired: answer.expired,
+            history: answer.history,
+            changes: answer.changes,
+            oldest_revision: answer.oldest.0,
+            oldest_time: answer.oldest_time.to_string(),
+        }
+    }
+}
+
+impl From<&PurgeAnswer> for PurgeForm {
+    fn from(answer: &PurgeAnswer) -> PurgeForm {
+        PurgeForm {
+            tuples: answer.purged.tuples,
+            history: answer.purged.history,
+            changes: answer.purged.changes,
+            revision: answer.token.revision.0,
+        }
+    }
 }
 
 impl From<&StoreRecord> for StoreForm {

@@ -17,7 +17,10 @@ mod wire;
 
 pub use app::ApiLimits;
 pub use expansion::{expansion_json, read_expansion};
-pub use forms::{FamilyForm, FindingForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm};
+pub use forms::{
+    CollectForm, FamilyForm, FindingForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm,
+    StoreForm, ValidationForm, parse_retention,
+};
 pub use server::{Server, ServerError, URL_FILE};
 
 /// The description of the API.

@@ -74,6 +74,9 @@ fn storage_error(error: &StorageError) -> ApiError {
         StorageError::NoStore(_) => no_store(),
         StorageError::BelowHorizon { .. }
         | StorageError::AboveHead { .. }
+        | StorageError::LogCollected { .. }
+        | StorageError::Purged { .. }
+        | StorageError::PurgeTooLarge { .. }
         | StorageError::FutureTime { .. } => ApiError::validation(error.to_string()),
         StorageError::KeyReused => ApiError::new(Code::Conflict, error.to_string()),
         StorageError::WritesRefused(_) => ApiError::new(Code::Unavailable, error.to_string()),

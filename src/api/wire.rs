@@ -318,3 +318,22 @@ pub(super) fn time(time: Timestamp) -> String {
     let width = if digits.len() <= 3 { 3 } else { 6 };
     format!("{second}.{digits:0<width$}Z")
 }
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RetentionRequest {
+    pub(super) retention: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CollectRequest {
+    pub(super) before: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct PurgeRequest {
+    pub(super) object: Option<String>,
+    pub(super) compact: bool,
+}

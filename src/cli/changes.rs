@@ -60,15 +60,17 @@ pub(super) fn print_change(change: &Change, out: &mut Output) -> anyhow::Result<
         ChangeKind::Replaced => "replaced",
         ChangeKind::Deleted => "deleted",
         ChangeKind::Expired => "expired",
+        ChangeKind::Purged => "purged",
     };
+    let tuple = change.tuple.as_ref().map(ToString::to_string).unwrap_or_default();
     out.print(
-        || format!("{}  {}  {kind:8}  {}", change.revision, change.time, change.tuple),
+        || format!("{}  {}  {kind:8}  {tuple}", change.revision, change.time).trim_end().to_owned(),
         || {
             json!({
                 "revision": change.revision,
                 "time": change.time.to_string(),
                 "change": kind,
-                "tuple": tuple_json(&change.tuple),
+                "tuple": change.tuple.as_ref().map(tuple_json),
             })
         },
     )

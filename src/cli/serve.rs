@@ -1,16 +1,19 @@
 //! `stonetown serve`
 
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, tell};
 use crate::api::{ApiLimits, Server};
-use crate::engine::{Engine, Settings};
+use crate::engine::{Engine, EngineError, Settings, StorageError};
 
 /// Serve a data directory over HTTP: OpenFGA's API, so that its SDKs and its `fga` work.
 #[derive(Debug, Args)]
@@ -52,6 +55,47 @@ pub(super) struct ServeArgs {
     /// Most bytes of a request
     #[arg(long, value_name = "N", default_value_t = ApiLimits::default().body_bytes_max)]
     body_bytes_max: usize,
+
+    /// How often ended tuples and the past that need not be kept are collected, such as `60s`; `never`
+    #[arg(long, value_name = "TIME|never", default_value = "60s", value_parser = parse_pause)]
+    collect_every: Pause,
+}
+
+/// Between two collections; none: there are none.
+#[derive(Debug, Clone, Copy)]
+struct Pause(Option<Duration>);
+
+fn parse_pause(text: &str) -> Result<Pause, String> {
+    match humantime::parse_duration(text) {
+        _ if text == "never" => Ok(Pause(None)),
+        Ok(pause) if !pause.is_zero() => Ok(Pause(Some(pause))),
+        _ => Err("write `never`, or a time such as `60s` or `1h`".to_owned()),
+    }
+}
+
+/// Collects every store again and again, until the server is told to stop.
+async fn collect_regularly(engine: Arc<Engine>, pause: Duration, stop: Arc<AtomicBool>) {
+    loop {
+        tokio::time::sleep(pause).await;
+        let (engine, stop) = (Arc::clone(&engine), Arc::clone(&stop));
+        let collected = tokio::task::spawn_blocking(move || {
+            let flow = || {
+                if stop.load(Ordering::Acquire) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            for store in engine.list_stores() {
+                if flow().is_break() {
+                    return;
+                }
+                match engine.collect(store.id, None, &mut |_| flow()) {
+                    // Deleted meanwhile.
+                    Ok(_) | Err(EngineError::Storage(StorageError::NoStore(_))) => {}
+                    Err(error) => tell(format_args!("stonetown: collecting store {}: {error}", store.id)),
+                }
+            }
+        });
+        // A panic has been printed.
+        drop(collected.await);
+    }
 }
 
 pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
@@ -75,8 +119,15 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
             || json!({ "url": url, "data": dir }),
         )?;
         out.flush()?;
-        server.run(told_to_stop()).await?;
-        anyhow::Ok(())
+        let stop = Arc::new(AtomicBool::new(false));
+        let collecting = args
+            .collect_every
+            .0
+            .map(|pause| tokio::spawn(collect_regularly(Arc::clone(&engine), pause, Arc::clone(&stop))));
+        let served = server.run(told_to_stop()).await;
+        stop.store(true, Ordering::Release);
+        collecting.inspect(tokio::task::JoinHandle::abort);
+        anyhow::Ok(served?)
     })?;
     out.print(|| "stopped".to_owned(), || json!({ "stopped": true }))?;
     Ok(Exit::Yes)

@@ -1,11 +1,14 @@
 //! `stonetown store`
 
 use clap::{Args, Subcommand};
+use indicatif::ProgressBar;
 use serde_json::json;
 
 use super::args::{PlaceArgs, StoreArgs, find_store};
 use super::exit::Exit;
-use super::output::{Output, form_json, tell};
+use super::output::{Misunderstood, Output, form_json, tell};
+use crate::api::parse_retention;
+use crate::tuple::{Object, Timestamp};
 
 /// Create, list, delete stores, or show what one holds.
 #[derive(Debug, Subcommand)]
@@ -18,6 +21,12 @@ pub(super) enum StoreCommand {
     Delete(DeleteArgs),
     /// Count a store's tuples by type and relation, and show what the data directory takes on disk
     Stats(StatsArgs),
+    /// Show or set how long a store's past is kept
+    Retention(RetentionArgs),
+    /// Drop what has ended, and the past that need not be kept; a server does so by itself
+    Collect(CollectArgs),
+    /// Take one object out of a store's present, past and change log
+    Purge(PurgeArgs),
 }
 
 /// Make a store.
@@ -70,12 +79,72 @@ pub(super) struct StatsArgs {
     store: StoreArgs,
 }
 
+/// Show or set how long a store's past is kept.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown store retention --data ./data
+  stonetown store retention 90d --data ./data
+  stonetown store retention forever --store demo --url http://127.0.0.1:8080
+
+Setting it is a revision of its own. What need not be kept any longer goes with the next collection.")]
+pub(super) struct RetentionArgs {
+    /// `forever`, or a time such as `90d`, `12h` or `1h 30m`
+    #[arg(value_name = "TIME|forever")]
+    retention: Option<String>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Drop what has ended, and the past that need not be kept.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown store collect --data ./data
+  stonetown store collect --before 2026-11-01T00:00:00Z --data ./data
+
+Tuples that have ended by their expiry are collected, as revisions of their own. Then the past from before the store's
+retention is dropped, or from before the time that is given, even if it would be kept longer. The state at that time stays
+readable, and so does whatever a running read or watch holds.")]
+pub(super) struct CollectArgs {
+    /// Drop the past from before this time, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    before: Option<Timestamp>,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
+/// Take one object out of a store's present, past and change log.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown store purge user:anne --data ./data
+  stonetown store purge user:anne --compact --data ./data
+
+Every tuple that names it goes, as object, subject or userset; entries of the change log lose their names. Questions about a past
+in which it was needed are refused from then on. This cannot be undone. Watchers see one nameless entry: delete the tuples first
+where others have to hear of each. The bytes leave the files when those are merged, at once with --compact; backups and
+assertions are not touched.")]
+pub(super) struct PurgeArgs {
+    /// The object, such as `user:anne`
+    #[arg(value_name = "OBJECT")]
+    object: Object,
+    /// Merge all files of the data directory at once, so that the bytes are gone
+    #[arg(long)]
+    compact: bool,
+    #[command(flatten)]
+    store: StoreArgs,
+}
+
 pub(super) fn run(command: StoreCommand, out: &mut Output) -> anyhow::Result<Exit> {
     match command {
         StoreCommand::Create(args) => create(args, out),
         StoreCommand::List(args) => list(&args, out),
         StoreCommand::Delete(args) => delete(&args, out),
         StoreCommand::Stats(args) => stats(&args, out),
+        StoreCommand::Retention(args) => retention(&args, out),
+        StoreCommand::Collect(args) => collect(&args, out),
+        StoreCommand::Purge(args) => purge(&args, out),
     }
 }
 
@@ -131,6 +200,63 @@ fn stats(args: &StatsArgs, out: &mut Output) -> anyhow::Result<Exit> {
             text
         },
         || form_json(&stats),
+    )?;
+    Ok(Exit::Yes)
+}
+
+fn retention(args: &RetentionArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    if let Some(text) = &args.retention {
+        parse_retention(text).map_err(Misunderstood::new)?;
+    }
+    let (target, store) = args.store.open()?;
+    let form = match &args.retention {
+        Some(text) => target.set_retention(store, text)?,
+        None => target.retention(store)?,
+    };
+    out.print(
+        || {
+            format!(
+                "kept {}; the oldest kept is revision {} of {}",
+                form.retention, form.oldest_revision, form.oldest_time
+            )
+        },
+        || form_json(&form),
+    )?;
+    Ok(Exit::Yes)
+}
+
+fn collect(args: &CollectArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    let (target, store) = args.store.open()?;
+    let bar = ProgressBar::new_spinner();
+    let collected = target.collect(store, args.before, &mut |done| {
+        bar.set_message(format!("{} ended, {} rows of the past", done.expired, done.history));
+        bar.tick();
+    });
+    bar.finish_and_clear();
+    let form = collected?;
+    out.print(
+        || {
+            format!(
+                "collected {} ended tuples, {} rows of the past, {} changes; the oldest kept is revision {} of {}",
+                form.expired, form.history, form.changes, form.oldest_revision, form.oldest_time
+            )
+        },
+        || form_json(&form),
+    )?;
+    Ok(Exit::Yes)
+}
+
+fn purge(args: &PurgeArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    let (target, store) = args.store.open()?;
+    let form = target.purge(store, &args.object, args.compact)?;
+    out.print(
+        || {
+            format!(
+                "purged {}: {} tuples, {} rows of the past, {} changes; revision {}",
+                args.object, form.tuples, form.history, form.changes, form.revision
+            )
+        },
+        || form_json(&form),
     )?;
     Ok(Exit::Yes)
 }

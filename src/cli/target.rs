@@ -7,17 +7,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
-use super::output::tell;
+use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
-use crate::api::{SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm};
+use crate::api::{
+    CollectForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE,
+    ValidationForm, parse_retention,
+};
 use crate::engine::{
-    At, ChangesRequest, CheckRequest, Engine, ExpandRequest, ReadRequest, Settings, StorageError,
-    UsersetNode, WriteRequest,
+    At, ChangesRequest, CheckRequest, CollectAnswer, Engine, ExpandRequest, ReadRequest, Settings,
+    StorageError, UsersetNode, WriteRequest,
 };
 use crate::eval::Work;
 use crate::schema::Tree;
 use crate::storage::ChangeKind;
-use crate::tuple::{SchemaId, StoreId, Timestamp, Tuple};
+use crate::tuple::{Object, SchemaId, StoreId, Timestamp, Tuple};
 
 /// Where a command is told to ask.
 #[derive(Debug, Clone)]
@@ -65,7 +68,8 @@ pub(super) struct Change {
     pub(super) revision: u64,
     pub(super) time: Timestamp,
     pub(super) kind: ChangeKind,
-    pub(super) tuple: Tuple,
+    /// None: of a purge.
+    pub(super) tuple: Option<Tuple>,
 }
 
 /// Opens a data directory for this process alone.
@@ -132,6 +136,50 @@ impl Target {
         match self {
             Target::Local(engine) => Ok(StatsForm::from(&engine.store_stats(store)?)),
             Target::Remote(client) => client.store_stats(store),
+        }
+    }
+
+    pub(super) fn retention(&self, store: StoreId) -> anyhow::Result<RetentionForm> {
+        match self {
+            Target::Local(engine) => Ok(RetentionForm::of(engine, store)?),
+            Target::Remote(client) => client.retention(store),
+        }
+    }
+
+    /// `retention` has been looked at.
+    pub(super) fn set_retention(&self, store: StoreId, retention: &str) -> anyhow::Result<RetentionForm> {
+        match self {
+            Target::Local(engine) => {
+                engine.set_retention(store, parse_retention(retention).map_err(Misunderstood::new)?)?;
+                Ok(RetentionForm::of(engine, store)?)
+            }
+            Target::Remote(client) => client.set_retention(store, retention),
+        }
+    }
+
+    /// `progress` is told what was done so far, as far as that is known here.
+    pub(super) fn collect(
+        &self,
+        store: StoreId,
+        before: Option<Timestamp>,
+        progress: &mut dyn FnMut(&CollectAnswer),
+    ) -> anyhow::Result<CollectForm> {
+        match self {
+            Target::Local(engine) => {
+                let collected = engine.collect(store, before, &mut |answer| {
+                    progress(answer);
+                    ControlFlow::Continue(())
+                })?;
+                Ok(CollectForm::from(&collected))
+            }
+            Target::Remote(client) => client.collect(store, before),
+        }
+    }
+
+    pub(super) fn purge(&self, store: StoreId, object: &Object, compact: bool) -> anyhow::Result<PurgeForm> {
+        match self {
+            Target::Local(engine) => Ok(PurgeForm::from(&engine.purge(store, object.clone(), compact)?)),
+            Target::Remote(client) => client.purge(store, object, compact),
         }
     }
 

@@ -63,6 +63,21 @@ impl Engine {
         }
     }
 
+    /// The same, with the state held: it stays readable by its token as long as the reader lives.
+    pub(super) fn held_state(&self, store: &StoreRecord, at: &At) -> Result<StateReader<'_>, EngineError> {
+        match at {
+            At::Head => Ok(self.database().head_held(store.number)?),
+            At::AtLeast(_) => {
+                let asked = self.state(store, at)?.revision();
+                let state = self.database().head_held(store.number)?;
+                debug_assert!(state.revision() >= asked, "the head never goes back");
+                Ok(state)
+            }
+            // A reader of the past holds it anyway.
+            At::Token(_) | At::Time(_) => self.state(store, at),
+        }
+    }
+
     /// The newest state of a store, now.
     pub fn newest(&self, store: StoreId) -> Result<Token, EngineError> {
         let store = self.store(store)?;

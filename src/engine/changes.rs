@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::error::EngineError;
-use crate::storage::{ChangeRecord, RevisionRecord, StorageError, TupleReader};
+use crate::storage::{
+    ChangeKind, ChangeRecord, Pin, RevisionKind, RevisionRecord, StorageError, StoreRecord, TupleReader,
+};
 use crate::tuple::{Revision, StoreId, Timestamp};
 
 /// What part of the log.
@@ -38,24 +40,26 @@ impl Engine {
         self.writer.listen(Box::new(listener));
     }
 
-    /// Visits the change log from a token on, with what is known of each change's revision.
+    /// Visits the change log, with what is known of each change's revision; what it reads is held meanwhile. Of a purge
+    /// the one entry that tells of it is visited, whatever type is asked for; entries that it left without a name are not.
+    ///
+    /// # Errors
+    /// [`StorageError::LogCollected`] where changes that are asked for are no longer kept.
     pub fn changes(
         &self,
         request: &ChangesRequest,
         visit: &mut dyn FnMut(&ChangeRecord, &RevisionRecord) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
         let store = self.store(request.store)?;
-        let from = match &request.from {
-            ChangesFrom::Oldest => (Revision::ZERO, 0),
-            ChangesFrom::After(token) => (self.open_token(&store, token)?.revision.next(), 0),
-            ChangesFrom::Behind(revision, ordinal) => (*revision, ordinal.saturating_add(1)),
-            ChangesFrom::Time(time) => (self.first_since(store.number, *time)?, 0),
-        };
+        let (_held, behind) = self.behind(&store, &request.from)?;
+        let from = behind.1.checked_add(1).map_or((behind.0.next(), 0), |ordinal| (behind.0, ordinal));
         let mut last: Option<(Revision, RevisionRecord)> = None;
         let mut failed = None;
         self.database().changes(store.number, from, &mut |change| {
-            let object_type = change.tuple.key.object.object_type();
-            if request.object_type.as_deref().is_some_and(|wanted| wanted != object_type) {
+            let object_type = change.tuple.as_ref().map(|tuple| tuple.key.object.object_type());
+            let is_other = object_type
+                .is_some_and(|found| request.object_type.as_deref().is_some_and(|wanted| wanted != found));
+            if is_other {
                 return ControlFlow::Continue(());
             }
             let record = match last {
@@ -69,22 +73,88 @@ impl Engine {
                 },
             };
             last = Some((change.revision, record));
+            if change.kind == ChangeKind::Purged && record.kind != RevisionKind::Purge {
+                return ControlFlow::Continue(());
+            }
             visit(&change, &record)
         })?;
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// The first revision committed at a time or later.
-    fn first_since(&self, store: u32, time: Timestamp) -> Result<Revision, StorageError> {
-        let just_before = Timestamp::from_micros(time.as_micros().saturating_sub(1));
-        match self.database().at_time(store, just_before) {
-            Ok(state) => Ok(state.revision().next()),
-            Err(StorageError::BelowHorizon { oldest, .. }) => Ok(oldest),
-            Err(error) => Err(error),
+    /// Holds the log behind a revision, until the pin is dropped.
+    ///
+    /// # Errors
+    /// [`StorageError::LogCollected`].
+    pub fn hold_log(&self, store: StoreId, revision: Revision) -> Result<Pin, EngineError> {
+        let store = self.store(store)?;
+        match self.database().hold(store.number, revision)? {
+            Some(pin) => Ok(pin),
+            None => Err(self.log_collected(store.number)?.into()),
         }
     }
 
-    fn revision_of(&self, store: u32, revision: Revision) -> Result<RevisionRecord, StorageError> {
+    /// The oldest revision of a store whose state is kept, and when it was committed.
+    pub fn oldest(&self, store: StoreId) -> Result<(Revision, Timestamp), EngineError> {
+        let store = self.store(store)?;
+        let oldest = self.database().horizon(store.number)?;
+        let time = match oldest {
+            Revision::ZERO => store.created_at,
+            oldest => self.revision_of(store.number, oldest)?.time,
+        };
+        Ok((oldest, time))
+    }
+
+    /// Where a part of the log begins: behind which change of which revision, and what holds it.
+    fn behind(&self, store: &StoreRecord, from: &ChangesFrom) -> Result<(Pin, (Revision, u32)), EngineError> {
+        let number = store.number;
+        let behind = match from {
+            ChangesFrom::Oldest => loop {
+                // The horizon may go on between the two.
+                let oldest = self.database().horizon(number)?;
+                if let Some(pin) = self.database().hold(number, oldest)? {
+                    return Ok((pin, (oldest, u32::MAX)));
+                }
+            },
+            ChangesFrom::After(token) => {
+                let asked = self.open_token(store, token)?.revision;
+                let head = self.database().head(number)?.revision();
+                if asked > head {
+                    return Err(StorageError::AboveHead { asked, head }.into());
+                }
+                (asked, u32::MAX)
+            }
+            ChangesFrom::Behind(revision, ordinal) => (*revision, *ordinal),
+            ChangesFrom::Time(time) => {
+                let just_before = Timestamp::from_micros(time.as_micros().saturating_sub(1));
+                match self.database().at_time(number, just_before) {
+                    Ok(state) => (state.revision(), u32::MAX),
+                    Err(StorageError::BelowHorizon { .. }) => return Err(self.log_collected(number)?.into()),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        };
+        let pin = self.hold_log(store.id, behind.0)?;
+        let horizon = self.database().horizon(number)?;
+        if behind.0 == horizon && behind.0 > Revision::ZERO {
+            // The entries of the horizon itself are gone: whoever has not seen the last of them has missed some.
+            let count = self.revision_of(number, horizon)?.changes;
+            if behind.1.saturating_add(1) < count {
+                return Err(self.log_collected(number)?.into());
+            }
+        }
+        Ok((pin, behind))
+    }
+
+    fn log_collected(&self, store: u32) -> Result<StorageError, StorageError> {
+        let oldest = self.database().horizon(store)?;
+        let oldest_time = match oldest {
+            Revision::ZERO => Timestamp::default(),
+            oldest => self.revision_of(store, oldest)?.time,
+        };
+        Ok(StorageError::LogCollected { oldest, oldest_time })
+    }
+
+    pub(super) fn revision_of(&self, store: u32, revision: Revision) -> Result<RevisionRecord, StorageError> {
         self.database().revision_record(store, revision)?.ok_or_else(|| StorageError::Damaged {
             place: "revisions".to_owned(),
             detail: format!("revision {revision} is missing"),

@@ -6,6 +6,7 @@ mod at;
 mod batch_check;
 mod changes;
 mod check;
+mod collect;
 mod compact;
 mod create_store;
 mod delete_store;
@@ -17,8 +18,10 @@ mod list_stores;
 mod list_subjects;
 mod precondition;
 mod programs;
+mod purge;
 mod read;
 mod read_schema;
+mod retention;
 mod settings;
 mod store_stats;
 mod validate;
@@ -38,18 +41,20 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, ChangeRecord, FilterError, ObjectFilter, RevisionRecord, StorageError, StoreRecord,
-    SubjectFilter, TupleFilter, Validation,
+    ChangeKind, ChangeRecord, FilterError, ObjectFilter, Pin, Purged, Retention, RevisionRecord,
+    StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit};
 pub use at::At;
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};
 pub use check::{CheckAnswer, CheckRequest};
+pub use collect::CollectAnswer;
 pub use digest::digest;
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
 pub use precondition::{Precondition, PreconditionError};
+pub use purge::PurgeAnswer;
 pub use read::{ReadAnswer, ReadRequest, ReadTuple};
 pub use read_schema::{SchemaDocument, SchemaInfo};
 pub use settings::Settings;

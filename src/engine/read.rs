@@ -47,7 +47,7 @@ impl Engine {
         visit: &mut dyn FnMut(ReadTuple) -> ControlFlow<()>,
     ) -> Result<ReadAnswer, EngineError> {
         let store = self.store(request.store)?;
-        let state = self.state(&store, &request.at)?;
+        let state = self.held_state(&store, &request.at)?;
         let mut count = 0;
         state.scan_behind(
             &request.filter,

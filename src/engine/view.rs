@@ -48,7 +48,7 @@ impl Engine {
     /// No such store, state or schema.
     pub fn view(&self, store: StoreId, schema: Option<SchemaId>, at: &At) -> Result<View<'_>, EngineError> {
         let record = self.store(store)?;
-        let state = self.state(&record, at)?;
+        let state = self.held_state(&record, at)?;
         let (schema, program) = self.program(&record, schema, state.schema()?)?;
         Ok(View { engine: self, state, program, store, schema })
     }

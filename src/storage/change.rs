@@ -9,6 +9,8 @@ pub enum Change {
     Write(Tuple),
     /// The tuple is not there afterwards; it must have been before.
     Delete(TupleKey),
+    /// The tuple, which has ended by its expiry, is not there afterwards; it must have been before.
+    Expire(TupleKey),
     /// This schema is in force afterwards.
     Schema {
         /// Its id.
@@ -25,6 +27,12 @@ pub enum RevisionKind {
     Tuples,
     /// A schema was written.
     Schema,
+    /// Tuples that had ended by their expiry were collected.
+    Expiry,
+    /// The time that the past is kept was changed.
+    Retention,
+    /// Everything that named one object was taken out of the present and the past.
+    Purge,
 }
 
 /// What the log remembers of a revision.
@@ -51,6 +59,8 @@ pub enum ChangeKind {
     Deleted,
     /// It had ended by its expiry, and its row was collected.
     Expired,
+    /// Not of one tuple: whatever named one object is gone from here on, and from the log before as well.
+    Purged,
 }
 
 /// One entry of the change log.
@@ -62,6 +72,6 @@ pub struct ChangeRecord {
     pub ordinal: u32,
     /// What happened.
     pub kind: ChangeKind,
-    /// The tuple; condition and expiry are those written, none for a deletion.
-    pub tuple: Tuple,
+    /// The tuple; condition and expiry are those written, none for a deletion. A purge names none.
+    pub tuple: Option<Tuple>,
 }

@@ -90,6 +90,7 @@ pub(super) fn encode_change(change: &ChangeValue) -> Result<Vec<u8>, StorageErro
         ChangeKind::Replaced => 2,
         ChangeKind::Deleted => 3,
         ChangeKind::Expired => 4,
+        ChangeKind::Purged => 5,
     };
     encode(StoredChange {
         kind,
@@ -106,6 +107,7 @@ pub(super) fn decode_change(bytes: &[u8], place: &dyn Fn() -> String) -> Result<
         2 => ChangeKind::Replaced,
         3 => ChangeKind::Deleted,
         4 => ChangeKind::Expired,
+        5 => ChangeKind::Purged,
         other => return Err(StorageError::damaged(place(), format!("unknown kind of change {other}"))),
     };
     Ok(ChangeValue {
@@ -128,6 +130,9 @@ pub(super) fn encode_revision(record: &RevisionRecord) -> Result<Vec<u8>, Storag
     let kind = match record.kind {
         RevisionKind::Tuples => 1,
         RevisionKind::Schema => 2,
+        RevisionKind::Expiry => 3,
+        RevisionKind::Retention => 4,
+        RevisionKind::Purge => 5,
     };
     encode(StoredRevision {
         time: record.time.as_micros(),
@@ -145,6 +150,9 @@ pub(super) fn decode_revision(
     let kind = match stored.kind {
         1 => RevisionKind::Tuples,
         2 => RevisionKind::Schema,
+        3 => RevisionKind::Expiry,
+        4 => RevisionKind::Retention,
+        5 => RevisionKind::Purge,
         other => return Err(StorageError::damaged(place(), format!("unknown kind of revision {other}"))),
     };
     Ok(RevisionRecord {
@@ -199,6 +207,13 @@ pub enum Retention {
 impl Retention {
     /// 30 days.
     pub const DEFAULT: Retention = Retention::Seconds(30 * 24 * 3600);
+
+    /// From when on the past is kept, now; none: from the beginning.
+    pub fn kept_from(self, now: Timestamp) -> Option<Timestamp> {
+        let Retention::Seconds(seconds) = self else { return None };
+        let micros = i64::try_from(seconds).ok()?.checked_mul(1_000_000)?;
+        Some(Timestamp::from_micros(now.as_micros().checked_sub(micros)?))
+    }
 }
 
 /// What is known of a store beside its contents.
@@ -272,7 +287,6 @@ pub(super) fn decode_schema(bytes: &[u8], place: &dyn Fn() -> String) -> Result<
     decode(bytes, place)
 }
 
-/// A number in `meta`: the next store number, a horizon, the incarnation.
 /// What a write was answered, kept under its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct AnsweredValue {
@@ -303,6 +317,22 @@ pub(super) fn decode_assertions(bytes: &[u8], place: &dyn Fn() -> String) -> Res
     decode(bytes, place)
 }
 
+/// The revisions of which something has been purged: from the first (included) to the last (excluded).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(super) struct PurgedValue {
+    pub(super) from: u64,
+    pub(super) until: u64,
+}
+
+pub(super) fn encode_purged(value: PurgedValue) -> Result<Vec<u8>, StorageError> {
+    encode(value)
+}
+
+pub(super) fn decode_purged(bytes: &[u8], place: &dyn Fn() -> String) -> Result<PurgedValue, StorageError> {
+    decode(bytes, place)
+}
+
+/// A number in `meta`: the next store number, a horizon, the incarnation.
 pub(super) fn encode_number(number: u64) -> Result<Vec<u8>, StorageError> {
     encode(number)
 }

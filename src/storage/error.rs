@@ -52,6 +52,36 @@ pub enum StorageError {
         /// When that was committed.
         oldest_time: Timestamp,
     },
+    /// The change log reaches back only so far.
+    #[error("the change log is kept behind revision {oldest} of {oldest_time} only: ask for what came later")]
+    LogCollected {
+        /// The last revision whose changes are no longer kept.
+        oldest: Revision,
+        /// When that was committed.
+        oldest_time: Timestamp,
+    },
+    /// The past cannot be told any longer.
+    #[error(
+        "the state at revision {asked} cannot be told any longer: something that it needs was purged, and was there before \
+         revision {until}"
+    )]
+    Purged {
+        /// The revision asked for.
+        asked: Revision,
+        /// From this revision on, the same question is answered.
+        until: Revision,
+    },
+    /// A purge that is too large for one step.
+    #[error(
+        "`{object}` is named in more than {limit} rows of the present and the past: delete its tuples in several writes, \
+         collect the past before them, and purge then"
+    )]
+    PurgeTooLarge {
+        /// What was to be purged.
+        object: String,
+        /// Rows that one purge takes at most.
+        limit: usize,
+    },
     /// The future is not known.
     #[error("revision {asked} has not been reached: the store is at {head}")]
     AboveHead {

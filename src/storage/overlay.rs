@@ -66,7 +66,7 @@ impl<B: TupleReader> Overlay<B> {
         for change in changes {
             match change {
                 Change::Write(tuple) => self.write(tuple.clone(), revision),
-                Change::Delete(key) => self.put(key.clone(), None),
+                Change::Delete(key) | Change::Expire(key) => self.put(key.clone(), None),
                 Change::Schema { .. } => {}
             }
         }

@@ -16,8 +16,8 @@ use super::codec::{AnsweredValue, Head, Retention, StoreRecord};
 use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
-use super::rocks::{Batch, Database, StateReader, UnderWay};
-use crate::tuple::{Revision, SchemaId, StoreId, Timestamp};
+use super::rocks::{Batch, Collected, Database, Purged, StateReader, UnderWay};
+use crate::tuple::{Object, Revision, SchemaId, StoreId, Timestamp, TupleKey};
 
 /// Writes waiting for the writer; more wait to be let in.
 const QUEUE_MAX: usize = 1024;
@@ -78,19 +78,37 @@ type Reply<T> = SyncSender<Result<T, StorageError>>;
 /// A plan that keeps its refusal to itself: none when it refused.
 type RunPlan = Box<dyn FnOnce(&dyn TupleReader, Option<SchemaId>) -> Option<Vec<Change>> + Send>;
 
+/// Given why nothing may be written, where that is so.
+type RunAlone = Box<dyn FnOnce(Result<&Database, StorageError>) -> Ran + Send>;
+
 enum Job {
+    /// Joins a batch with other writes.
     Write(WriteJob),
-    CreateStore { id: StoreId, name: Option<String>, reply: Reply<StoreRecord> },
-    DeleteStore { id: StoreId, reply: Reply<bool> },
-    WriteAssertions { store: StoreId, schema: SchemaId, text: String, reply: Reply<()> },
+    /// Commits by itself, or not at all.
+    Alone(RunAlone),
+}
+
+/// A job that ran alone.
+#[derive(Default)]
+struct Ran {
+    /// The revision it made.
+    made: Option<(StoreId, Revision)>,
+    /// Why nothing more may be written.
+    failed: Option<StorageError>,
 }
 
 struct WriteJob {
     store: StoreId,
     once: Option<Once>,
-    plan: RunPlan,
+    work: Work,
     /// None: the plan refused.
     reply: Reply<Option<Commit>>,
+}
+
+enum Work {
+    Plan(RunPlan),
+    /// Collects those of these tuples that have ended.
+    Expire(Vec<TupleKey>),
 }
 
 impl Writer {
@@ -130,8 +148,7 @@ impl Writer {
                 None
             }
         });
-        let answer = self.ask(|reply| Job::Write(WriteJob { store, once, plan: run, reply }));
-        match answer.map_err(WriteError::Storage)? {
+        match self.join(store, once, Work::Plan(run)).map_err(WriteError::Storage)? {
             Some(commit) => Ok(commit),
             None => match refused.recv() {
                 Ok(error) => Err(WriteError::Refused(error)),
@@ -140,14 +157,28 @@ impl Writer {
         }
     }
 
+    /// Collects those of these tuples that have ended by their expiry, as one revision.
+    pub fn expire(&self, store: StoreId, tuples: Vec<TupleKey>) -> Result<Commit, StorageError> {
+        self.join(store, None, Work::Expire(tuples))?.ok_or_else(stopped)
+    }
+
     /// Makes a store, and waits until it is durable.
     pub fn create_store(&self, id: StoreId, name: Option<String>) -> Result<StoreRecord, StorageError> {
-        self.ask(|reply| Job::CreateStore { id, name, reply })
+        self.alone(move |database| Ok((create_store(database, id, name)?, None)))
     }
 
     /// Removes a store; false when there was none. Its rows are dropped after the answer.
     pub fn delete_store(&self, id: StoreId) -> Result<bool, StorageError> {
-        self.ask(|reply| Job::DeleteStore { id, reply })
+        let number = self.alone(move |database| Ok((delete_store(database, id)?, None)))?;
+        if let Some(number) = number {
+            // The store is gone; what is left of it is dropped now, or on the next opening.
+            let drop_rows = move |database: Result<&Database, StorageError>| Ran {
+                made: None,
+                failed: database.and_then(|database| database.drop_rows(number)).err(),
+            };
+            self.send(Job::Alone(Box::new(drop_rows)))?;
+        }
+        Ok(number.is_some())
     }
 
     /// Replaces the assertions of a schema, and waits until they are durable.
@@ -157,7 +188,61 @@ impl Writer {
         schema: SchemaId,
         text: String,
     ) -> Result<(), StorageError> {
-        self.ask(|reply| Job::WriteAssertions { store, schema, text, reply })
+        self.alone(move |database| {
+            let number = database.store_number(store).ok_or(StorageError::NoStore(store))?;
+            let mut batch = Batch::new(database);
+            batch.write_assertions(number, schema, &text)?;
+            Ok((batch.commit()?, None))
+        })
+    }
+
+    /// Has a store's past kept for another time, as a revision of its own.
+    pub fn keep_past(&self, store: StoreId, retention: Retention) -> Result<Commit, StorageError> {
+        self.alone(move |database| {
+            let record = database.store(store).ok_or(StorageError::NoStore(store))?;
+            let before = database.read_head(record.number)?;
+            let under_way = database.begin();
+            let time = database.commit_time(before.time);
+            let record = StoreRecord { retention, updated_at: time, ..record };
+            let mut batch = Batch::new(database);
+            let head = batch.keep_past(&record, before, time)?;
+            batch.commit()?;
+            drop(under_way);
+            database.register(record);
+            Ok((Commit { revision: head.revision, time, changes: 0 }, Some((store, head.revision))))
+        })
+    }
+
+    /// Moves a store's horizon up to the state of a time, as far as nobody holds what is below, and drops a part of what is
+    /// below it, from a place in the log on. To be called again with what is answered as `next`, first with zeros.
+    pub fn collect(
+        &self,
+        store: StoreId,
+        before: Timestamp,
+        from: (Revision, u32),
+    ) -> Result<Collected, StorageError> {
+        self.alone(move |database| {
+            let number = database.store_number(store).ok_or(StorageError::NoStore(store))?;
+            Ok((database.collect_some(number, before, from)?, None))
+        })
+    }
+
+    /// Takes whatever names an object out of a store's present, past and log. Where nothing does, no revision is taken.
+    pub fn purge(&self, store: StoreId, object: Object) -> Result<(Commit, Purged), StorageError> {
+        self.alone(move |database| {
+            let number = database.store_number(store).ok_or(StorageError::NoStore(store))?;
+            let before = database.read_head(number)?;
+            let under_way = database.begin();
+            let time = database.commit_time(before.time);
+            let (head, purged) = match database.purge(number, object.as_ref(), before, time)? {
+                Some((head, purged)) => (head, purged),
+                None => (before, Purged::default()),
+            };
+            drop(under_way);
+            let changes = usize::from(head.revision > before.revision);
+            let commit = Commit { revision: head.revision, time: head.time, changes };
+            Ok(((commit, purged), (changes > 0).then_some((store, head.revision))))
+        })
     }
 
     /// Has somebody told of every new revision from now on.
@@ -170,10 +255,36 @@ impl Writer {
         &self.database
     }
 
-    fn ask<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StorageError> {
+    fn join(&self, store: StoreId, once: Option<Once>, work: Work) -> Result<Option<Commit>, StorageError> {
         let (reply, answer) = sync_channel(1);
-        self.jobs.as_ref().ok_or_else(stopped)?.send(job(reply)).map_err(|_| stopped())?;
+        self.send(Job::Write(WriteJob { store, once, work, reply }))?;
         answer.recv().map_err(|_| stopped())?
+    }
+
+    /// Runs something between two batches; it answers with what is wanted, and with the revision that it made.
+    fn alone<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<(T, Option<(StoreId, Revision)>), StorageError> + Send + 'static,
+    ) -> Result<T, StorageError> {
+        let (reply, answer) = sync_channel(1);
+        let run = move |database: Result<&Database, StorageError>| {
+            let (result, ran) = match database.and_then(work) {
+                Ok((answer, made)) => (Ok(answer), Ran { made, failed: None }),
+                Err(error) => {
+                    let failed = matches!(error, StorageError::WritesRefused(_)).then(|| error.clone());
+                    (Err(error), Ran { made: None, failed })
+                }
+            };
+            // A client that went away need not be told.
+            drop(reply.send(result));
+            ran
+        };
+        self.send(Job::Alone(Box::new(run)))?;
+        answer.recv().map_err(|_| stopped())?
+    }
+
+    fn send(&self, job: Job) -> Result<(), StorageError> {
+        self.jobs.as_ref().ok_or_else(stopped)?.send(job).map_err(|_| stopped())
     }
 }
 
@@ -196,109 +307,58 @@ fn run(database: &Database, queue: &Receiver<Job>, listeners: &Listeners) {
     let mut failed: Option<StorageError> = None;
     let mut waiting: Option<Job> = None;
     while let Some(job) = waiting.take().or_else(|| queue.recv().ok()) {
-        if let Some(error) = &failed {
-            job.refuse(error.clone());
-            continue;
-        }
-        let result = match job {
-            Job::Write(first) => {
+        let usable = failed.clone().map_or(Ok(database), Err);
+        match (job, usable) {
+            (Job::Write(first), Ok(database)) => {
                 let mut group = Group::new(database);
                 waiting = group.collect(first, queue);
-                group.commit(listeners)
+                failed = group.commit(listeners).err();
             }
-            Job::CreateStore { id, name, reply } => create_store(database, id, name, &reply),
-            Job::DeleteStore { id, reply } => delete_store(database, id, &reply),
-            Job::WriteAssertions { store, schema, text, reply } => {
-                write_assertions(database, store, schema, &text, &reply)
+            // A client that went away need not be told.
+            (Job::Write(job), Err(error)) => drop(job.reply.send(Err(error))),
+            (Job::Alone(run), usable) => {
+                let ran = run(usable);
+                failed = failed.or(ran.failed);
+                tell(listeners, ran.made);
             }
-        };
-        failed = result.err();
-    }
-}
-
-impl Job {
-    fn refuse(self, error: StorageError) {
-        // A client that went away need not be told.
-        match self {
-            Job::Write(job) => drop(job.reply.send(Err(error))),
-            Job::CreateStore { reply, .. } => drop(reply.send(Err(error))),
-            Job::DeleteStore { reply, .. } => drop(reply.send(Err(error))),
-            Job::WriteAssertions { reply, .. } => drop(reply.send(Err(error))),
         }
     }
 }
 
-/// What is refused from now on, after a commit that failed.
-fn refusal(error: StorageError) -> StorageError {
-    StorageError::WritesRefused(error.to_string())
+/// Tells those who listen of new revisions.
+fn tell(listeners: &Listeners, made: impl IntoIterator<Item = (StoreId, Revision)>) {
+    let listeners = listeners.read().unwrap_or_else(PoisonError::into_inner);
+    for (store, revision) in made {
+        listeners.iter().for_each(|listener| listener(store, revision));
+    }
 }
 
-fn create_store(
-    database: &Database,
-    id: StoreId,
-    name: Option<String>,
-    reply: &Reply<StoreRecord>,
-) -> Result<(), StorageError> {
+fn create_store(database: &Database, id: StoreId, name: Option<String>) -> Result<StoreRecord, StorageError> {
     let _under_way = database.begin();
-    let prepared = || -> Result<(StoreRecord, Batch<'_>), StorageError> {
-        if database.store(id).is_some() {
-            return Err(StorageError::StoreExists(id));
-        }
-        // Later than every token of a store that had the same id before.
-        let now = database.commit_time(Timestamp::default());
-        let number = database.next_store_number()?;
-        let name = name.map(Arc::from);
-        let record =
-            StoreRecord { id, number, name, created_at: now, updated_at: now, retention: Retention::DEFAULT };
-        let mut batch = Batch::new(database);
-        batch.create_store(&record)?;
-        Ok((record, batch))
-    };
-    let (record, batch) = match prepared() {
-        Ok(prepared) => prepared,
-        Err(error) => {
-            drop(reply.send(Err(error)));
-            return Ok(());
-        }
-    };
-    let result = batch.commit().map_err(refusal);
-    if result.is_ok() {
-        database.register(record.clone());
+    if database.store(id).is_some() {
+        return Err(StorageError::StoreExists(id));
     }
-    drop(reply.send(result.clone().map(|()| record)));
-    result
+    // Later than every token of a store that had the same id before.
+    let now = database.commit_time(Timestamp::default());
+    let number = database.next_store_number()?;
+    let name = name.map(Arc::from);
+    let retention = Retention::DEFAULT;
+    let record = StoreRecord { id, number, name, created_at: now, updated_at: now, retention };
+    let mut batch = Batch::new(database);
+    batch.create_store(&record)?;
+    batch.commit()?;
+    database.register(record.clone());
+    Ok(record)
 }
 
-fn delete_store(database: &Database, id: StoreId, reply: &Reply<bool>) -> Result<(), StorageError> {
-    let Some(record) = database.store(id) else {
-        drop(reply.send(Ok(false)));
-        return Ok(());
-    };
+/// The number of the store that was there.
+fn delete_store(database: &Database, id: StoreId) -> Result<Option<u32>, StorageError> {
+    let Some(record) = database.store(id) else { return Ok(None) };
     let mut batch = Batch::new(database);
-    let result = batch.delete_store(id, record.number).and_then(|()| batch.commit()).map_err(refusal);
-    if result.is_ok() {
-        database.unregister(id);
-    }
-    drop(reply.send(result.clone().map(|()| true)));
-    // The store is gone; what is left of it is dropped now, or on the next opening.
-    result.and_then(|()| database.drop_rows(record.number).map_err(refusal))
-}
-
-fn write_assertions(
-    database: &Database,
-    store: StoreId,
-    schema: SchemaId,
-    text: &str,
-    reply: &Reply<()>,
-) -> Result<(), StorageError> {
-    let Some(number) = database.store_number(store) else {
-        drop(reply.send(Err(StorageError::NoStore(store))));
-        return Ok(());
-    };
-    let mut batch = Batch::new(database);
-    let result = batch.write_assertions(number, schema, text).and_then(|()| batch.commit()).map_err(refusal);
-    drop(reply.send(result.clone()));
-    result
+    batch.delete_store(id, record.number)?;
+    batch.commit()?;
+    database.unregister(id);
+    Ok(Some(record.number))
 }
 
 /// One batch in the making.
@@ -352,20 +412,20 @@ impl<'d> Group<'d> {
 
     /// Runs one plan on the state so far. Refusals and errors changed nothing and are answered at once.
     fn add(&mut self, job: WriteJob) {
-        match self.plan_once(job.store, job.once, job.plan) {
+        match self.run_once(job.store, job.once, job.work) {
             Ok(Some(commit)) => self.accepted.push((job.reply, commit)),
             other => drop(job.reply.send(other)),
         }
     }
 
     /// A write that was made before is answered as it was then.
-    fn plan_once(
+    fn run_once(
         &mut self,
         store: StoreId,
         once: Option<Once>,
-        plan: RunPlan,
+        work: Work,
     ) -> Result<Option<Commit>, StorageError> {
-        let Some(once) = once else { return self.plan(store, plan) };
+        let Some(once) = once else { return self.run(store, work) };
         let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
         let oldest = self.database.now(Timestamp::default()).as_micros() - ANSWERS_KEPT;
         let before = match self.answers.get(&(number, once.key)) {
@@ -383,7 +443,7 @@ impl<'d> Group<'d> {
         if self.answers.is_empty() {
             self.batch.forget_answers(Timestamp::from_micros(oldest))?;
         }
-        let commit = self.plan(store, plan)?;
+        let commit = self.run(store, work)?;
         if let Some(Commit { revision, time, changes }) = commit {
             let (time, changes) = (time.as_micros(), u32::try_from(changes).unwrap_or(u32::MAX));
             let answer = AnsweredValue { request: once.request, revision: revision.0, time, changes };
@@ -393,7 +453,7 @@ impl<'d> Group<'d> {
         Ok(commit)
     }
 
-    fn plan(&mut self, store: StoreId, plan: RunPlan) -> Result<Option<Commit>, StorageError> {
+    fn run(&mut self, store: StoreId, work: Work) -> Result<Option<Commit>, StorageError> {
         let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
         let state = match self.stores.entry(number) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -405,9 +465,11 @@ impl<'d> Group<'d> {
             }
         };
         let time = self.database.commit_time(state.head.time);
-        let Some(changes) = plan(&Dated::new(&state.rows, time), state.head.schema) else {
-            return Ok(None);
+        let changes = match work {
+            Work::Plan(plan) => plan(&Dated::new(&state.rows, time), state.head.schema),
+            Work::Expire(tuples) => Some(expired(&state.rows, time, tuples)?),
         };
+        let Some(changes) = changes else { return Ok(None) };
         if !changes.is_empty() {
             state.head = self.batch.apply(number, state.head, &state.rows, time, &changes)?;
             state.rows.apply(state.head.revision, &changes);
@@ -422,16 +484,30 @@ impl<'d> Group<'d> {
         // The snapshots of the state before are not needed any longer.
         let heads: Vec<(StoreId, Revision)> =
             stores.into_values().map(|state| (state.id, state.head.revision)).collect();
-        let result = if batch.is_empty() { Ok(()) } else { batch.commit().map_err(refusal) };
+        let result = if batch.is_empty() { Ok(()) } else { batch.commit() };
         drop(under_way);
         for (reply, commit) in accepted {
             drop(reply.send(result.clone().map(|()| Some(commit))));
         }
         if result.is_ok() {
-            for listener in listeners.read().unwrap_or_else(PoisonError::into_inner).iter() {
-                heads.iter().for_each(|&(store, revision)| listener(store, revision));
-            }
+            tell(listeners, heads);
         }
         result
     }
+}
+
+/// Those tuples that are there and have ended by a time.
+fn expired(
+    rows: &dyn TupleReader,
+    time: Timestamp,
+    tuples: Vec<TupleKey>,
+) -> Result<Vec<Change>, StorageError> {
+    let mut changes = Vec::with_capacity(tuples.len());
+    for key in tuples {
+        let end = rows.get(key.as_ref())?.and_then(|row| row.expires_at);
+        if end.is_some_and(|end| end <= time) {
+            changes.push(Change::Expire(key));
+        }
+    }
+    Ok(changes)
 }

@@ -57,6 +57,17 @@ impl TokenKey {
         TokenKey(bytes)
     }
 
+    /// A digest that nobody without the key can work out from a guess; `purpose` tells one use from another.
+    pub fn digest(&self, purpose: &str, content: &[u8]) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new_keyed(&self.0);
+        hasher.update(&(purpose.len() as u64).to_be_bytes());
+        hasher.update(purpose.as_bytes());
+        hasher.update(content);
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        digest
+    }
+
     fn mac(&self, body: &[u8]) -> [u8; MAC_BYTES] {
         let hash = blake3::keyed_hash(&self.0, body);
         let mut mac = [0; MAC_BYTES];

@@ -176,11 +176,12 @@ fn replay(database: &Database, store: &StoreRecord) -> Result<(BTreeMap<u64, Wri
 
 fn apply(tuples: &mut Tuples, record: ChangeRecord) -> Result<()> {
     let ChangeRecord { revision, kind, tuple, .. } = record;
+    let tuple = tuple.with_context(|| format!("revision {revision} names no tuple"))?;
     let row = Row { created: revision, condition: tuple.condition, expires_at: tuple.expires_at };
     let text = tuple.key.to_string();
     let before = match kind {
         ChangeKind::Written | ChangeKind::Replaced => tuples.insert(tuple.key, row),
-        ChangeKind::Deleted | ChangeKind::Expired => tuples.remove(&tuple.key),
+        ChangeKind::Deleted | ChangeKind::Expired | ChangeKind::Purged => tuples.remove(&tuple.key),
     };
     ensure!(
         before.is_some() == (kind != ChangeKind::Written),

@@ -52,11 +52,12 @@ impl Write {
     /// The write whose changes these are, all of them and no others.
     pub(super) fn of(records: &[ChangeRecord]) -> Result<Write> {
         let revision = records.first().context("a revision without changes")?.revision;
-        let cursor = records.iter().find(|record| record.tuple.key.object.object_type() == "cursor");
+        let mut tuples = records.iter().filter_map(|record| record.tuple.as_ref());
+        let cursor = tuples.find(|tuple| tuple.key.object.object_type() == "cursor");
         let cursor = cursor.with_context(|| format!("revision {revision} moves no cursor"))?;
         let write = Write {
-            thread: cursor.tuple.key.object.id().parse().context("the cursor's thread")?,
-            number: number_of(cursor.tuple.condition.as_ref())?,
+            thread: cursor.key.object.id().parse().context("the cursor's thread")?,
+            number: number_of(cursor.condition.as_ref())?,
         };
         let expected = write.changes();
         ensure!(
@@ -133,8 +134,8 @@ fn number_of(condition: Option<&TupleCondition>) -> Result<u64> {
 fn is_of(record: &ChangeRecord, change: &Change) -> bool {
     use stonetown::storage::ChangeKind::{Deleted, Replaced, Written};
     match (record.kind, change) {
-        (Written | Replaced, Change::Write(tuple)) => record.tuple == *tuple,
-        (Deleted, Change::Delete(key)) => record.tuple == Tuple::plain(key.clone()),
+        (Written | Replaced, Change::Write(tuple)) => record.tuple.as_ref() == Some(tuple),
+        (Deleted, Change::Delete(key)) => record.tuple == Some(Tuple::plain(key.clone())),
         _ => false,
     }
 }

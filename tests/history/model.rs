@@ -80,12 +80,13 @@ impl Model {
                     let kind = if old.is_some() { ChangeKind::Replaced } else { ChangeKind::Written };
                     (kind, tuple.clone())
                 }
+                Change::Expire(_) => panic!("nothing is collected here"),
                 Change::Delete(key) => {
                     state.rows.remove(key).expect("only what is there can be deleted");
                     (ChangeKind::Deleted, Tuple::plain(key.clone()))
                 }
             };
-            self.log.push(ChangeRecord { revision, ordinal, kind: change_kind, tuple });
+            self.log.push(ChangeRecord { revision, ordinal, kind: change_kind, tuple: Some(tuple) });
             ordinal += 1;
         }
         self.records.push(RevisionRecord { time: state.time, schema: state.schema, kind, changes: ordinal });

@@ -86,7 +86,7 @@ fn change(rows: &mut Rows, revision: Revision, changes: &[Change]) {
     for change in changes {
         match change {
             Change::Write(tuple) => drop(rows.insert(tuple.key.clone(), row(tuple, revision))),
-            Change::Delete(key) => drop(rows.remove(key)),
+            Change::Delete(key) | Change::Expire(key) => drop(rows.remove(key)),
             Change::Schema { .. } => {}
         }
     }

@@ -46,6 +46,8 @@ pub(super) async fn changes(
         fields.continuation_token(token);
         fields.form("After", after, Form::ContinuationToken);
         fields.finish()?;
+        // Their clients know no change that is not one of a tuple.
+        let with_purges = query.text("purges")? == "true";
         let pages = Pages::of(Kind::Changes, &[&app.life(store), object_type]);
         let from = match place(&pages, token)? {
             Some((revision, ordinal)) => ChangesFrom::Behind(revision, ordinal),
@@ -69,7 +71,9 @@ pub(super) async fn changes(
         let mut last = None;
         let request = ChangesRequest { store: id, from, object_type };
         let visited = app.engine.changes(&request, &mut |change, revision| {
-            found.push(change_json(change, revision));
+            if change.tuple.is_some() || with_purges {
+                found.push(change_json(change, revision));
+            }
             last = Some((change.revision, change.ordinal));
             if found.len() < size { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
@@ -96,10 +100,14 @@ pub(super) fn change_json(change: &ChangeRecord, revision: &RevisionRecord) -> V
         ChangeKind::Replaced => ("replaced", WRITE),
         ChangeKind::Deleted => ("deleted", DELETE),
         ChangeKind::Expired => ("expired", DELETE),
+        ChangeKind::Purged => ("purged", ""),
+    };
+    let Some(tuple) = &change.tuple else {
+        return json!({ "timestamp": time(revision.time), "kind": kind, "revision": change.revision.0 });
     };
     let tuple = match operation {
-        WRITE => tuple_json(&change.tuple),
-        _ => tuple_json(&change.tuple.key.clone().into()),
+        WRITE => tuple_json(tuple),
+        _ => tuple_json(&tuple.key.clone().into()),
     };
     json!({
         "tuple_key": tuple,

@@ -7,6 +7,7 @@ mod expand;
 mod list_objects;
 mod list_users;
 mod lists;
+mod past;
 mod read;
 mod schema_log;
 mod schemas;
@@ -49,6 +50,9 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/stats", get(stats::stats))
         .route("/stores/{store}/schemas", get(schema_log::list))
         .route("/stores/{store}/schema", get(schema_log::find))
+        .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))
+        .route("/stores/{store}/collect", post(past::collect))
+        .route("/stores/{store}/purge", post(past::purge))
         .route("/validate", post(validate::validate))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))

@@ -21,13 +21,15 @@ use super::super::query::Parameters;
 use super::super::translate::no_store;
 use super::changes::change_json;
 use super::list_objects::Chunks;
-use crate::engine::{ChangesFrom, ChangesRequest};
+use crate::engine::{ChangesFrom, ChangesRequest, Pin};
 use crate::tuple::{Revision, StoreId};
 
 /// Changes that are read, and sent, together.
 const CHANGES: usize = 500;
 /// Chunks that wait for the client.
 const CHUNKS_WAITING: usize = 2;
+/// After so long a client that takes nothing is left: what it has not seen could not be collected meanwhile.
+const STALLED_MAX: Duration = Duration::from_secs(300);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -69,6 +71,8 @@ struct Watch {
     object_type: Option<String>,
     pages: Pages,
     place: Place,
+    /// Holds the log behind the place.
+    held: Pin,
     heartbeat: Duration,
 }
 
@@ -76,8 +80,14 @@ struct Watch {
 struct Read {
     events: Vec<u8>,
     place: Place,
+    held: Pin,
     /// There may be more at once.
     is_full: bool,
+}
+
+/// Whether the client took it, before long.
+async fn sent(send: &mpsc::Sender<Frame<Bytes>>, events: Vec<u8>) -> bool {
+    matches!(tokio::time::timeout(STALLED_MAX, send.send(Frame::data(events.into()))).await, Ok(Ok(())))
 }
 
 impl Watch {
@@ -101,7 +111,7 @@ impl Watch {
         let after = if last.is_empty() { query.text("after")? } else { last };
         let place = match after {
             "" => (app.engine.newest(id)?.revision, u32::MAX),
-            "oldest" => (Revision::ZERO, u32::MAX),
+            "oldest" => (app.engine.oldest(id)?.0, u32::MAX),
             // An event's id, or the token of a state.
             after => match pages.place(after) {
                 Ok(Some(place)) => {
@@ -115,7 +125,8 @@ impl Watch {
             },
         };
         let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
-        Ok(Watch { app, store: id, object_type, pages, place, heartbeat })
+        let held = app.engine.hold_log(id, place.0)?;
+        Ok(Watch { app, store: id, object_type, pages, place, held, heartbeat })
     }
 
     /// Until the client goes away, or the server ends.
@@ -147,7 +158,8 @@ impl Watch {
             };
             self = watch;
             self.place = read.place;
-            if !read.events.is_empty() && send.send(Frame::data(read.events.into())).await.is_err() {
+            self.held = read.held;
+            if !read.events.is_empty() && !sent(&send, read.events).await {
                 return;
             }
             if read.is_full {
@@ -156,7 +168,7 @@ impl Watch {
             tokio::select! {
                 changed = newest.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(self.heartbeat) => {
-                    if send.send(Frame::data(self.heartbeat().into())).await.is_err() {
+                    if !sent(&send, self.heartbeat().into_bytes()).await {
                         return;
                     }
                 }
@@ -178,7 +190,7 @@ impl Watch {
     fn changes(&self) -> Result<Read, ApiError> {
         // Everything up to here is seen by what is read below.
         let newest = self.app.engine.newest(self.store)?.revision;
-        let mut read = Read { events: Vec::new(), place: self.place, is_full: false };
+        let (mut events, mut place, mut is_full) = (Vec::new(), self.place, false);
         let request = ChangesRequest {
             store: self.store,
             from: ChangesFrom::Behind(self.place.0, self.place.1),
@@ -186,17 +198,20 @@ impl Watch {
         };
         let mut count = 0;
         self.app.engine.changes(&request, &mut |change, revision| {
-            read.place = (change.revision, change.ordinal);
-            let id = self.id(read.place);
+            place = (change.revision, change.ordinal);
+            let id = self.id(place);
             let event = change_json(change, revision);
-            read.events.extend_from_slice(format!("event: change\nid: {id}\ndata: {event}\n\n").as_bytes());
+            let kind = if change.tuple.is_some() { "change" } else { "purge" };
+            events.extend_from_slice(format!("event: {kind}\nid: {id}\ndata: {event}\n\n").as_bytes());
             count += 1;
-            read.is_full = count == CHANGES;
-            if read.is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            is_full = count == CHANGES;
+            if is_full { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        if !read.is_full {
-            read.place = read.place.max((newest, u32::MAX));
+        if !is_full {
+            place = place.max((newest, u32::MAX));
         }
-        Ok(read)
+        // What is held so far holds it until now.
+        let held = self.app.engine.hold_log(self.store, place.0)?;
+        Ok(Read { events, place, held, is_full })
     }
 }

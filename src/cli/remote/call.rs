@@ -37,6 +37,10 @@ impl Client {
         self.call(Method::POST, path.into(), Some(body.to_string().into_bytes()))
     }
 
+    pub(super) fn put(&self, path: impl Into<String>, body: &Value) -> Call<'_> {
+        self.call(Method::PUT, path.into(), Some(body.to_string().into_bytes()))
+    }
+
     fn call(&self, method: Method, path: String, body: Option<Vec<u8>>) -> Call<'_> {
         let (query, headers) = (Vec::new(), Vec::new());
         Call { client: self, method, path, query, headers, body, time_max: None }
@@ -100,7 +104,8 @@ impl Call<'_> {
         let agent = &self.client.agent;
         let mut response = match &self.body {
             Some(body) => {
-                let call = agent.post(uri).header("content-type", "application/json");
+                let call = if self.method == Method::PUT { agent.put(uri) } else { agent.post(uri) };
+                let call = call.header("content-type", "application/json");
                 self.prepared(call).send(body.as_slice())?
             }
             None if self.method == Method::DELETE => self.prepared(agent.delete(uri)).call()?,

@@ -6,9 +6,9 @@ use ureq::http::StatusCode;
 
 use super::Client;
 use super::answer::{Answer, Refused, unsure};
-use crate::api::{StatsForm, StoreForm, ValidationForm};
+use crate::api::{CollectForm, PurgeForm, RetentionForm, StatsForm, StoreForm, ValidationForm};
 use crate::engine::StorageError;
-use crate::tuple::{StoreId, Timestamp};
+use crate::tuple::{Object, StoreId, Timestamp};
 
 const NAME_HELP: &str =
     "a store on a server needs a name: 3 to 64 letters, digits, spaces or any of . - / ^ _ & @";
@@ -58,6 +58,38 @@ impl Client {
 
     pub(in crate::cli) fn store_stats(&self, store: StoreId) -> anyhow::Result<StatsForm> {
         self.get(format!("/stores/{store}/stats")).send()?.form()
+    }
+
+    pub(in crate::cli) fn retention(&self, store: StoreId) -> anyhow::Result<RetentionForm> {
+        self.get(format!("/stores/{store}/retention")).send()?.form()
+    }
+
+    pub(in crate::cli) fn set_retention(
+        &self,
+        store: StoreId,
+        retention: &str,
+    ) -> anyhow::Result<RetentionForm> {
+        let body = json!({ "retention": retention });
+        self.put(format!("/stores/{store}/retention"), &body).send().map_err(unsure)?.form()
+    }
+
+    pub(in crate::cli) fn collect(
+        &self,
+        store: StoreId,
+        before: Option<Timestamp>,
+    ) -> anyhow::Result<CollectForm> {
+        let body = json!({ "before": before.map(|time| time.to_string()) });
+        self.post(format!("/stores/{store}/collect"), &body).patiently().send().map_err(unsure)?.form()
+    }
+
+    pub(in crate::cli) fn purge(
+        &self,
+        store: StoreId,
+        object: &Object,
+        compact: bool,
+    ) -> anyhow::Result<PurgeForm> {
+        let body = json!({ "object": object.to_string(), "compact": compact });
+        self.post(format!("/stores/{store}/purge"), &body).patiently().send().map_err(unsure)?.form()
     }
 
     pub(in crate::cli) fn validate(&self) -> anyhow::Result<ValidationForm> {

@@ -38,7 +38,7 @@ struct ChangesPage {
 
 #[derive(Deserialize)]
 pub(super) struct ReadChange {
-    tuple_key: TupleJson,
+    tuple_key: Option<TupleJson>,
     timestamp: String,
     kind: String,
     revision: u64,
@@ -121,6 +121,7 @@ impl Client {
         loop {
             let mut call =
                 self.get(&*path).header("stonetown-limit", PAGE).query("continuation_token", &*place);
+            call = call.query("purges", "true");
             if let Some(object_type) = &request.object_type {
                 call = call.query("type", object_type);
             }
@@ -183,8 +184,10 @@ pub(super) fn change(answer: &Answer, found: ReadChange) -> anyhow::Result<Chang
         "replaced" => ChangeKind::Replaced,
         "deleted" => ChangeKind::Deleted,
         "expired" => ChangeKind::Expired,
+        "purged" => ChangeKind::Purged,
         other => return Err(answer.unlike_ours(format_args!("a change is `{other}`"))),
     };
     let time: Timestamp = found.timestamp.parse().context("the time of a change")?;
-    Ok(Change { revision: found.revision, time, kind, tuple: tuple(answer, found.tuple_key)? })
+    let tuple = found.tuple_key.map(|key| tuple(answer, key)).transpose()?;
+    Ok(Change { revision: found.revision, time, kind, tuple })
 }

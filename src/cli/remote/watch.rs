@@ -36,7 +36,7 @@ impl Client {
                 Some(_) => {}
                 None => {
                     match kind.as_str() {
-                        "change" => {
+                        "change" | "purge" => {
                             let found: ReadChange = serde_json::from_str(&data)
                                 .with_context(|| format!("an event of {} is `{data}`", self.url()))?;
                             if visit(&change(&answer, found)?).is_break() {

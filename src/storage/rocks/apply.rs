@@ -17,25 +17,41 @@ use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, TupleRef};
 pub(in crate::storage) struct Batch<'d> {
     database: &'d Database,
     batch: WriteBatch,
+    /// Ends of tuples in it, by store.
+    ends: Vec<(u32, Timestamp)>,
 }
 
 /// The rows of one write: they join the batch all together, or not at all when it fails half-way.
 #[derive(Default)]
-struct Staged(Vec<(Family, Vec<u8>, Option<Vec<u8>>)>);
+pub(super) struct Staged(Vec<(Family, Vec<u8>, Option<Vec<u8>>)>);
 
 impl Staged {
-    fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
+    pub(super) fn put(&mut self, family: Family, key: Vec<u8>, value: Vec<u8>) {
         self.0.push((family, key, Some(value)));
     }
 
-    fn delete(&mut self, family: Family, key: Vec<u8>) {
+    pub(super) fn delete(&mut self, family: Family, key: Vec<u8>) {
         self.0.push((family, key, None));
+    }
+
+    /// Writes down what a revision was, and that it is the newest.
+    pub(super) fn end_revision(
+        &mut self,
+        store: u32,
+        head: Head,
+        kind: RevisionKind,
+        changes: u32,
+    ) -> Result<(), StorageError> {
+        let record = RevisionRecord { time: head.time, schema: head.schema, kind, changes };
+        self.put(Family::Revisions, key::revision(store, head.revision), codec::encode_revision(&record)?);
+        self.put(Family::Meta, families::head_key(store), codec::encode_head(&head)?);
+        Ok(())
     }
 }
 
 impl<'d> Batch<'d> {
     pub(in crate::storage) fn new(database: &'d Database) -> Batch<'d> {
-        Batch { database, batch: WriteBatch::default() }
+        Batch { database, batch: WriteBatch::default(), ends: Vec::new() }
     }
 
     /// Bytes collected so far.
@@ -68,6 +84,7 @@ impl<'d> Batch<'d> {
         let mut ordinal = 0;
         let mut changed = HashSet::with_capacity(changes.len());
         let mut staged = Staged::default();
+        let mut ends = Vec::new();
         for change in changes {
             let (tuple, row) = match change {
                 Change::Schema { id, document } => {
@@ -84,6 +101,10 @@ impl<'d> Batch<'d> {
                     (tuple.key.as_ref(), Some(row))
                 }
                 Change::Delete(key) => (key.as_ref(), None),
+                Change::Expire(key) => {
+                    kind = RevisionKind::Expiry;
+                    (key.as_ref(), None)
+                }
             };
             if !changed.insert(tuple) {
                 return Err(StorageError::Io(format!("tuple `{tuple}` is changed twice in one revision")));
@@ -92,6 +113,7 @@ impl<'d> Batch<'d> {
             let change_kind = match (&old, &row) {
                 (None, Some(_)) => ChangeKind::Written,
                 (Some(_), Some(_)) => ChangeKind::Replaced,
+                (Some(_), None) if matches!(change, Change::Expire(_)) => ChangeKind::Expired,
                 (Some(_), None) => ChangeKind::Deleted,
                 (None, None) => {
                     return Err(StorageError::Io(format!("tuple `{tuple}` is deleted but not there")));
@@ -100,19 +122,34 @@ impl<'d> Batch<'d> {
             stage_end(&mut staged, store, revision, tuple, old)?;
             stage_tuple(&mut staged, store, tuple, row.as_ref())?;
             let (condition, expires_at) = row.map_or((None, None), |row| (row.condition, row.expires_at));
+            ends.extend(expires_at);
             let key = key::forward(store, tuple).split_off(key::STORE_BYTES);
             let value = codec::encode_change(&ChangeValue { kind: change_kind, key, condition, expires_at })?;
             staged.put(Family::Changes, key::change(store, revision, ordinal), value);
             ordinal += 1;
         }
-        let record = RevisionRecord { time, schema: head.schema, kind, changes: ordinal };
-        staged.put(Family::Revisions, key::revision(store, revision), codec::encode_revision(&record)?);
-        staged.put(Family::Meta, families::head_key(store), codec::encode_head(&head)?);
+        staged.end_revision(store, head, kind, ordinal)?;
+        self.take(staged)?;
+        self.ends.extend(ends.into_iter().min().map(|end| (store, end)));
+        Ok(head)
+    }
+
+    /// Gives a store's past another time to be kept. The answer is the store's head afterwards.
+    pub(in crate::storage) fn keep_past(
+        &mut self,
+        record: &StoreRecord,
+        before: Head,
+        time: Timestamp,
+    ) -> Result<Head, StorageError> {
+        let head = Head { revision: before.revision.next(), time, ..before };
+        let mut staged = Staged::default();
+        staged.put(Family::Stores, record.id.to_bytes().to_vec(), codec::encode_store(record)?);
+        staged.end_revision(record.number, head, RevisionKind::Retention, 0)?;
         self.take(staged)?;
         Ok(head)
     }
 
-    fn take(&mut self, staged: Staged) -> Result<(), StorageError> {
+    pub(super) fn take(&mut self, staged: Staged) -> Result<(), StorageError> {
         for (family, key, value) in staged.0 {
             let family = self.database.family(family)?;
             match value {
@@ -162,14 +199,31 @@ impl<'d> Batch<'d> {
         Ok(())
     }
 
+    /// Deletes every key from `start` on and before `end`.
+    pub(super) fn delete_range(
+        &mut self,
+        family: Family,
+        start: &[u8],
+        end: &[u8],
+    ) -> Result<(), StorageError> {
+        self.batch.delete_range_cf(self.database.family(family)?, start, end);
+        Ok(())
+    }
+
     pub(super) fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
         self.batch.put_cf(self.database.family(family)?, key, value);
         Ok(())
     }
 
     /// Makes it all durable and visible, as a whole or not at all.
+    ///
+    /// # Errors
+    /// [`StorageError::WritesRefused`]: what reached the disk is not known, so nothing more may be written.
     pub(in crate::storage) fn commit(self) -> Result<(), StorageError> {
-        self.database.commit(self.batch)
+        self.database.commit(self.batch).map_err(refusal)?;
+        // When they can be seen: a search that began before has them among what it is told, a later one finds them.
+        self.ends.into_iter().for_each(|(store, end)| self.database.note_end(store, end));
+        Ok(())
     }
 }
 
@@ -232,12 +286,24 @@ impl Database {
         // Store number u32::MAX is never given out.
         let end = key::successor(&start)
             .ok_or_else(|| StorageError::Io(format!("store number {number} is out of range")))?;
+        self.ends.remove(&number);
         // One synced batch, as every write: `log` takes a write that is followed by another for durable.
         let mut batch = WriteBatch::default();
         for family in Family::OF_STORE {
             batch.delete_range_cf(self.family(family)?, &start, &end);
         }
-        batch.delete_cf(self.family(Family::Meta)?, families::dropping_key(number));
-        self.commit(batch)
+        let meta = self.family(Family::Meta)?;
+        for prefix in [families::purged_prefix(number), families::purged_until_prefix(number)] {
+            if let Some(end) = key::successor(&prefix) {
+                batch.delete_range_cf(meta, &prefix, &end);
+            }
+        }
+        batch.delete_cf(meta, families::dropping_key(number));
+        self.commit(batch).map_err(refusal)
     }
+}
+
+/// What is refused from now on, after a commit that failed.
+fn refusal(error: StorageError) -> StorageError {
+    StorageError::WritesRefused(error.to_string())
 }

@@ -1,6 +1,6 @@
 //! The families of the database, in one table.
 
-use crate::tuple::Timestamp;
+use crate::tuple::{Revision, Timestamp};
 
 /// A column family. Keys and values are described in `key` and `codec`, byte by byte in `FORMAT.md`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,6 +83,11 @@ pub(in crate::storage) const ANSWERED: &[u8] = b"answered/";
 /// The keys of those answers, oldest first.
 pub(in crate::storage) const ANSWERED_BY_TIME: &[u8] = b"answered_by_time/";
 
+/// What past reads would have needed, and is purged.
+pub(in crate::storage) const PURGED: &[u8] = b"purged/";
+/// The same, those first that can be forgotten first.
+pub(in crate::storage) const PURGED_UNTIL: &[u8] = b"purged_until/";
+
 fn of_store(name: &[u8], store: u32) -> Vec<u8> {
     [name, &store.to_be_bytes()].concat()
 }
@@ -103,6 +108,22 @@ pub(in crate::storage) fn answered_by_time_key(time: Timestamp, store: u32, key:
     // Before 1970 nothing was answered.
     let micros = u64::try_from(time.as_micros()).unwrap_or(0).to_be_bytes();
     [ANSWERED_BY_TIME, &micros, &store.to_be_bytes(), &key].concat()
+}
+
+pub(in crate::storage) fn purged_prefix(store: u32) -> Vec<u8> {
+    of_store(PURGED, store)
+}
+
+pub(in crate::storage) fn purged_key(store: u32, what: [u8; 16]) -> Vec<u8> {
+    [&purged_prefix(store)[..], &what].concat()
+}
+
+pub(in crate::storage) fn purged_until_prefix(store: u32) -> Vec<u8> {
+    of_store(PURGED_UNTIL, store)
+}
+
+pub(in crate::storage) fn purged_until_key(store: u32, until: Revision, what: [u8; 16]) -> Vec<u8> {
+    [&purged_until_prefix(store)[..], &until.0.to_be_bytes(), &what].concat()
 }
 
 pub(in crate::storage) fn dropping_key(store: u32) -> Vec<u8> {

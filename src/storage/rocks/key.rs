@@ -112,6 +112,21 @@ pub(super) fn subjects_prefix(
     Builder::new(store).object(object).text(relation).kind(kind).0
 }
 
+/// All tuples of an object, in `tuples`.
+pub(super) fn object_prefix(store: u32, object: ObjectRef<'_>) -> Vec<u8> {
+    Builder::new(store).object(object).0
+}
+
+/// All tuples of a subject, in `by_subject`.
+pub(super) fn subject_prefix(store: u32, subject: SubjectRef<'_>) -> Vec<u8> {
+    Builder::new(store).subject(subject).0
+}
+
+/// All tuples whose subject is an object itself, and all whose subject is a userset of it, in `by_subject`.
+pub(super) fn subject_prefixes(store: u32, object: ObjectRef<'_>) -> [Vec<u8>; 2] {
+    [SubjectKind::Object, SubjectKind::Userset].map(|kind| Builder::new(store).kind(kind).object(object).0)
+}
+
 /// All objects of a type on which a subject is written with a relation, in `by_subject`.
 pub(super) fn objects_prefix(
     store: u32,

@@ -3,32 +3,40 @@
 mod answered;
 mod apply;
 mod clock;
+mod collect;
 mod directory;
 mod families;
 mod key;
 mod log;
 mod open;
+mod pins;
+mod purge;
 mod seal;
 mod state;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
 
-use super::change::{ChangeRecord, RevisionRecord};
+use super::change::{ChangeKind, ChangeRecord, RevisionRecord};
 use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
 use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
 use clock::Clock;
 pub(super) use clock::UnderWay;
+pub use collect::Collected;
 pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
 use open::Closing;
 pub use open::DatabaseOptions;
+pub use pins::Pin;
+use pins::Pins;
+pub use purge::Purged;
 pub use state::StateReader;
 
 /// An open data directory.
@@ -39,6 +47,9 @@ pub struct Database {
     token_key: TokenKey,
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
+    pins: Arc<Pins>,
+    /// No tuple of a store ends before this; of a store that is not in it nothing is known.
+    ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.
     closing: Closing,
 }
@@ -102,6 +113,23 @@ impl Database {
     /// To be held from before the first commit time of a batch is taken until the batch is visible.
     pub(super) fn begin(&self) -> UnderWay<'_> {
         self.clock.begin()
+    }
+
+    /// The same as [`Database::head`], with the state held: it stays readable from elsewhere as long as the reader lives.
+    pub fn head_held(&self, store: u32) -> Result<StateReader<'_>, StorageError> {
+        loop {
+            // Once passed over by the horizon, a later snapshot is above it.
+            if let Some(reader) = self.head(store)?.held() {
+                return Ok(reader);
+            }
+        }
+    }
+
+    /// Holds a revision, so that its state and the log behind it are not collected; none when they may have been.
+    pub fn hold(&self, store: u32, revision: Revision) -> Result<Option<Pin>, StorageError> {
+        let pin = self.pins.hold(store, revision);
+        // The horizon of a former process is known from the files alone.
+        Ok(if self.horizon(store)? <= revision { pin } else { None })
     }
 
     /// A reader of the store's newest state, now.
@@ -349,13 +377,13 @@ pub(super) fn read_change(key: &[u8], value: &[u8]) -> Result<ChangeRecord, Stor
         return Err(StorageError::damaged(place(), "key is not one of the change log"));
     };
     let change = codec::decode_change(value, &place)?;
-    let mut parts = Parts::new(&change.key);
-    let tuple = parts.tuple(Direction::Forward).filter(|_| parts.is_empty());
-    let tuple = tuple.ok_or_else(|| StorageError::damaged(place(), "tuple cannot be read"))?;
-    Ok(ChangeRecord {
-        revision: Revision(revision),
-        ordinal,
-        kind: change.kind,
-        tuple: Tuple { key: tuple.to_owned(), condition: change.condition, expires_at: change.expires_at },
-    })
+    let mut record = ChangeRecord { revision: Revision(revision), ordinal, kind: change.kind, tuple: None };
+    if change.kind != ChangeKind::Purged {
+        let mut parts = Parts::new(&change.key);
+        let tuple = parts.tuple(Direction::Forward).filter(|_| parts.is_empty());
+        let tuple = tuple.ok_or_else(|| StorageError::damaged(place(), "tuple cannot be read"))?;
+        let (condition, expires_at) = (change.condition, change.expires_at);
+        record.tuple = Some(Tuple { key: tuple.to_owned(), condition, expires_at });
+    }
+    Ok(record)
 }

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
@@ -74,6 +75,8 @@ impl Database {
             token_key: TokenKey::from_bytes([0; 32]),
             stores: DashMap::new(),
             clock: Clock::default(),
+            pins: Arc::default(),
+            ends: DashMap::new(),
             closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: directory.lock },
         };
         database.verify_tables(options.verify_bytes_max)?;

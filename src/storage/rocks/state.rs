@@ -7,12 +7,14 @@ use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
 
 use super::families::{self, Family};
 use super::key::{self, Direction, REVISION_BYTES};
-use super::{Database, open};
+use super::pins::Pin;
+use super::{Database, open, purge};
 use crate::storage::codec::{self, Head};
 use crate::storage::error::StorageError;
 use crate::storage::filter::TupleFilter;
+use crate::storage::look::Look;
 use crate::storage::reader::{Row, TupleReader};
-use crate::tuple::{ObjectRef, Revision, SchemaId, SubjectKind, SubjectRef, Timestamp, TupleRef};
+use crate::tuple::{ObjectRef, Relation, Revision, SchemaId, SubjectKind, SubjectRef, Timestamp, TupleRef};
 
 /// One state of one store.
 ///
@@ -25,6 +27,9 @@ pub struct StateReader<'a> {
     head: Head,
     revision: Revision,
     now: Timestamp,
+    /// Of a past revision: something that was there then is purged.
+    is_torn: bool,
+    pin: Option<Pin>,
 }
 
 type Visit<'v> = &'v mut dyn FnMut(&[u8], &Row) -> ControlFlow<()>;
@@ -39,7 +44,8 @@ impl<'a> StateReader<'a> {
             // The store was deleted between look-up and snapshot: it reads as empty.
             None => Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None },
         };
-        Ok(StateReader { database, snapshot, store, head, revision: head.revision, now: head.time })
+        let (revision, now) = (head.revision, head.time);
+        Ok(StateReader { database, snapshot, store, head, revision, now, is_torn: false, pin: None })
     }
 
     /// The same state, with expiry decided at another time.
@@ -48,6 +54,7 @@ impl<'a> StateReader<'a> {
         self
     }
 
+    /// A state of the past, held while the reader lives.
     pub(super) fn at_revision(mut self, revision: Revision) -> Result<StateReader<'a>, StorageError> {
         if revision > self.head.revision {
             return Err(StorageError::AboveHead { asked: revision, head: self.head.revision });
@@ -59,7 +66,48 @@ impl<'a> StateReader<'a> {
             return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
         }
         self.revision = revision;
+        let (database, store) = (self.database, self.store);
+        let Some(held) = self.held() else {
+            // The horizon is passing it right now.
+            let oldest = database.pins.horizon(store);
+            let oldest_time = database.revision_record(store, oldest)?.map(|record| record.time);
+            let oldest_time = oldest_time.unwrap_or_default();
+            return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
+        };
+        self = held;
+        if revision < self.head.revision {
+            let key = self.database.purged_key_of_all(self.store);
+            let all = purge::read_mark(self.get_raw(Family::Meta, &key)?.as_deref(), &key)?;
+            self.is_torn = all.is_some_and(|mark| (mark.from..mark.until).contains(&revision.0));
+        }
         Ok(self)
+    }
+
+    /// Holds the state's revision while the reader lives; none when the horizon has passed it since the snapshot.
+    pub(super) fn held(mut self) -> Option<StateReader<'a>> {
+        self.pin = Some(self.database.pins.hold(self.store, self.revision)?);
+        Some(self)
+    }
+
+    /// The revisions in which the answer to a look may lack something that is purged: from the first (included) to the
+    /// last (excluded).
+    pub fn purged(&self, look: &Look) -> Result<Option<(Revision, Revision)>, StorageError> {
+        let key = self.database.purged_key_of(self.store, look);
+        let mark = purge::read_mark(self.get_raw(Family::Meta, &key)?.as_deref(), &key)?;
+        Ok(mark.map(|mark| (Revision(mark.from), Revision(mark.until))))
+    }
+
+    /// Refuses a look that would have to see what is purged.
+    fn look(&self, look: impl FnOnce() -> Look) -> Result<(), StorageError> {
+        if !self.is_torn {
+            return Ok(());
+        }
+        match self.purged(&look())? {
+            Some((from, until)) if (from..until).contains(&self.revision) => {
+                Err(StorageError::Purged { asked: self.revision, until })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn horizon(&self) -> Result<Revision, StorageError> {
@@ -258,6 +306,7 @@ impl TupleReader for StateReader<'_> {
     }
 
     fn get(&self, tuple: TupleRef<'_>) -> Result<Option<Row>, StorageError> {
+        self.look(|| Look::Tuple(tuple.to_owned()))?;
         let key = key::forward(self.store, tuple);
         if let Some(bytes) = self.get_raw(Family::Tuples, &key)? {
             let row = codec::decode_row(&bytes, &|| format!("tuples row {tuple}"))?;
@@ -286,6 +335,7 @@ impl TupleReader for StateReader<'_> {
         kind: SubjectKind,
         visit: &mut dyn FnMut(SubjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
+        self.look(|| Look::Subjects(object.to_owned(), Relation::from_checked(relation), kind))?;
         let prefix = key::subjects_prefix(self.store, object, relation, kind);
         self.visit_tuples(Direction::Forward, &prefix, &prefix, &mut |tuple, row| visit(tuple.subject, row))
     }
@@ -298,6 +348,9 @@ impl TupleReader for StateReader<'_> {
         after: Option<&str>,
         visit: &mut dyn FnMut(ObjectRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
+        self.look(|| {
+            Look::Objects(subject.to_owned(), object_type.into(), Relation::from_checked(relation))
+        })?;
         let prefix = key::objects_prefix(self.store, subject, object_type, relation);
         let start = after.map_or_else(|| prefix.clone(), |id| key::behind_object(&prefix, id));
         self.visit_tuples(Direction::Backward, &prefix, &start, &mut |tuple, row| visit(tuple.object, row))
@@ -321,6 +374,7 @@ impl StateReader<'_> {
         after: Option<TupleRef<'_>>,
         visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
+        self.look(|| Look::Scan(filter.clone()))?;
         let (direction, prefixes) = key::filter_prefixes(self.store, filter);
         let behind = after.map(|tuple| key::behind(key::tuple(direction, self.store, tuple)));
         let mut flow = ControlFlow::Continue(());

@@ -136,7 +136,7 @@ impl Run<'_> {
     }
 }
 
-/// All beginnings and ends of intervals of a store above its horizon, as its rows and as its log tell them. What
+/// All ends of intervals of a store, and the beginnings above its horizon, as its rows and as its log tell them. What
 /// cannot be read has been found before.
 fn events(
     view: &View<'_>,
@@ -153,18 +153,18 @@ fn events(
             if row.created > horizon {
                 visit(Event { tuple, revision: row.created, told_by, begun: Some(&row) });
             }
-            if let Some(revision) = ended.filter(|&ended| ended > horizon) {
+            if let Some(revision) = ended {
                 visit(Event { tuple, revision, told_by, begun: None });
             }
             GO_ON
         })?;
     }
     view.walk(Family::Changes, &store.to_be_bytes(), &mut |key, value| {
-        let Ok(ChangeRecord { revision, ordinal, kind, tuple }) = read_change(key, value) else {
+        let Ok(ChangeRecord { revision, ordinal, kind, tuple: Some(tuple) }) = read_change(key, value) else {
             return GO_ON;
         };
         let (told_by, key) = (Teller::Log(ordinal), tuple.key.as_ref());
-        if matches!(kind, ChangeKind::Written | ChangeKind::Replaced) {
+        if matches!(kind, ChangeKind::Written | ChangeKind::Replaced) && revision > horizon {
             let (condition, expires_at) = (tuple.condition.clone(), tuple.expires_at);
             let row = Row { created: revision, condition, expires_at };
             visit(Event { tuple: key, revision, told_by, begun: Some(&row) });
