@@ -64,10 +64,14 @@ fn validation_names_damaged_history() {
             problem: "ends at 12, the change log does not say so",
         },
         Case {
-            name: "interval below the horizon",
-            plant: |raw| raw.put("meta", &of_store("horizon", STORE), &raw::number_value(5)),
+            name: "interval below the horizon that collection cannot find",
+            plant: |raw| {
+                raw.put("meta", &of_store("horizon", STORE), &raw::number_value(5));
+                let prefix = [STORE.to_be_bytes().as_slice(), &5_u64.to_be_bytes()].concat();
+                raw.rows("changes", &prefix).iter().for_each(|(key, _)| raw.delete("changes", key));
+            },
             place: "history row voice:1#viewer@user:anne",
-            problem: "ended at 5, not above the horizon 5",
+            problem: "ends at 5, the change log does not say so",
         },
         Case {
             name: "key without its revision",
