@@ -40,6 +40,9 @@ mod store;
 #[path = "time/histories.rs"]
 mod histories;
 
+#[path = "time/periods.rs"]
+mod periods;
+
 #[path = "time/together.rs"]
 mod together;
 

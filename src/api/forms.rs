@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::routes::change_json;
 use crate::engine::{
-    CollectAnswer, Engine, EngineError, PurgeAnswer, Retention, SchemaDocument, SchemaInfo, StorageError,
-    StoreRecord, StoreStats, Validation,
+    Cause, CollectAnswer, Engine, EngineError, Moment, Period, PurgeAnswer, Retention, SchemaDocument,
+    SchemaInfo, Since, StorageError, StoreRecord, StoreStats, Until, Validation,
 };
-use crate::tuple::StoreId;
+use crate::tuple::{Revision, StoreId, Timestamp};
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +99,68 @@ pub struct FindingForm {
     pub place: String,
     /// What is wrong there.
     pub problem: String,
+}
+
+/// Since when, and until when, an answer is what it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeriodForm {
+    /// Since when.
+    pub since: MomentForm,
+    /// Until when; none: it is so now, and nothing is known that will change it.
+    pub until: Option<MomentForm>,
+}
+
+/// An end of a period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MomentForm {
+    /// RFC 3339. The period begins at it, or ends just before it.
+    pub time: String,
+    /// The revision in force from then on; none: it lies in the future.
+    pub revision: Option<u64>,
+    /// `write`, `schema` or `expiry`: what made the answer another one. `beginning`: the store did not exist before.
+    /// `collected`, `purged`: it was the same at least so far; what lies beyond cannot be told any longer.
+    pub cause: String,
+    /// The changes that did it: the first ten, as in the change log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Value>,
+}
+
+impl MomentForm {
+    fn new(time: Timestamp, revision: Option<Revision>, cause: &str) -> MomentForm {
+        let revision = revision.map(|revision| revision.0);
+        MomentForm { time: time.to_string(), revision, cause: cause.to_owned(), changes: Vec::new() }
+    }
+
+    fn of(moment: &Moment) -> MomentForm {
+        let Moment { time, revision, cause } = moment;
+        let new = |text| MomentForm::new(*time, Some(*revision), text);
+        match cause {
+            Cause::Schema => new("schema"),
+            Cause::Expiry => new("expiry"),
+            Cause::Changes(changes) => {
+                let changes = changes.iter().map(|change| change_json(change, *time)).collect();
+                MomentForm { changes, ..new("write") }
+            }
+        }
+    }
+}
+
+impl From<&Period> for PeriodForm {
+    fn from(period: &Period) -> PeriodForm {
+        let since = match &period.since {
+            Since::Moment(moment) => MomentForm::of(moment),
+            Since::Beginning(time) => MomentForm::new(*time, Some(Revision::ZERO), "beginning"),
+            Since::Collected(revision, time) => MomentForm::new(*time, Some(*revision), "collected"),
+            Since::Purged(revision, time) => MomentForm::new(*time, Some(*revision), "purged"),
+        };
+        let until = match &period.until {
+            Until::Moment(moment) => Some(MomentForm::of(moment)),
+            Until::Due(time) => Some(MomentForm::new(*time, None, "expiry")),
+            Until::Open => None,
+            Until::Purged(revision, time) => Some(MomentForm::new(*time, Some(*revision), "purged")),
+        };
+        PeriodForm { since, until }
+    }
 }
 
 /// How long the past of a store is kept, and how far back it reaches.

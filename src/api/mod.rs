@@ -18,8 +18,8 @@ mod wire;
 pub use app::ApiLimits;
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
-    CollectForm, FamilyForm, FindingForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm,
-    StoreForm, ValidationForm, parse_retention,
+    CollectForm, FamilyForm, FindingForm, MomentForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
+    SchemaInfoForm, StatsForm, StoreForm, ValidationForm, parse_retention,
 };
 pub use server::{Server, ServerError, URL_FILE};
 

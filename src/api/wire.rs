@@ -185,6 +185,8 @@ pub(super) struct CheckRequest {
     pub(super) authorization_model_id: Option<String>,
     pub(super) context: Option<serde_json::Map<String, Value>>,
     pub(super) consistency: Consistency,
+    /// Ours: the answer says since when and until when it is the same.
+    pub(super) period: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

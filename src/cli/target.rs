@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    CollectForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE,
-    ValidationForm, parse_retention,
+    CollectForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
+    URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
     At, ChangesRequest, CheckRequest, CollectAnswer, Engine, ExpandRequest, ReadRequest, Settings,
@@ -55,6 +55,7 @@ pub(super) struct Checked {
     pub(super) schema: String,
     pub(super) token: String,
     pub(super) work: Work,
+    pub(super) period: Option<PeriodForm>,
 }
 
 /// An expansion.
@@ -272,18 +273,23 @@ impl Target {
         }
     }
 
-    pub(super) fn check(&self, request: CheckRequest<'_>) -> anyhow::Result<Checked> {
+    /// With the time during which the answer is the same, if that is wanted.
+    pub(super) fn check(&self, request: &CheckRequest<'_>, with_period: bool) -> anyhow::Result<Checked> {
         match self {
             Target::Local(engine) => {
-                let answer = engine.check(request)?;
+                let view = engine.view(request.store, request.schema, &request.at)?;
+                let answer = view.check(request.tuple, &request.contextual)?;
+                let period =
+                    with_period.then(|| view.period(request.tuple, &request.contextual)).transpose()?;
                 Ok(Checked {
                     allowed: answer.allowed,
-                    schema: answer.schema.to_string(),
-                    token: engine.seal(&answer.token),
+                    schema: view.schema().to_string(),
+                    token: engine.seal(&view.token()),
                     work: answer.work,
+                    period: period.as_ref().map(PeriodForm::from),
                 })
             }
-            Target::Remote(client) => client.check(request),
+            Target::Remote(client) => client.check(request, with_period),
         }
     }
 

@@ -7,7 +7,7 @@ use super::admission::{Rejection, admit};
 use super::at::At;
 use super::error::EngineError;
 use crate::eval::{Program, Question};
-use crate::storage::{Overlay, StateReader, TupleReader};
+use crate::storage::{Overlay, StateReader, StoreRecord, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
 
 /// One state of one store, under one snapshot, and the schema that questions about it are asked under.
@@ -17,6 +17,8 @@ pub struct View<'e> {
     pub(super) program: Arc<Program>,
     store: StoreId,
     schema: SchemaId,
+    /// The schema was asked for by name: it is not that of the state.
+    pub(super) is_named: bool,
 }
 
 impl Engine {
@@ -38,8 +40,9 @@ impl Engine {
         if !self.shared.programs.has(record.number, id) {
             return Ok(None);
         }
+        let is_named = schema.is_some();
         let (schema, program) = self.program(&record, Some(id), None)?;
-        Ok(Some(View { engine: self, state, program, store, schema }))
+        Ok(Some(View { engine: self, state, program, store, schema, is_named }))
     }
 
     /// Opens a view; no schema named: the one in force in that state.
@@ -49,8 +52,9 @@ impl Engine {
     pub fn view(&self, store: StoreId, schema: Option<SchemaId>, at: &At) -> Result<View<'_>, EngineError> {
         let record = self.store(store)?;
         let state = self.held_state(&record, at)?;
+        let is_named = schema.is_some();
         let (schema, program) = self.program(&record, schema, state.schema()?)?;
-        Ok(View { engine: self, state, program, store, schema })
+        Ok(View { engine: self, state, program, store, schema, is_named })
     }
 }
 
@@ -63,6 +67,16 @@ impl View<'_> {
     /// The state and time: asking there again gives the same answers.
     pub fn token(&self) -> Token {
         self.engine.token_of(self.store, &self.state)
+    }
+
+    /// What the same question is asked under in a state with this schema in force.
+    pub(super) fn program_for(
+        &self,
+        store: &StoreRecord,
+        in_force: Option<SchemaId>,
+    ) -> Result<Arc<Program>, EngineError> {
+        let named = self.is_named.then_some(self.schema);
+        Ok(self.engine.program(store, named, in_force)?.1)
     }
 
     /// Whether a question can be asked: all names in it are known, and the schema lets the contextual tuples in.
@@ -90,12 +104,22 @@ impl View<'_> {
         contextual: &[Tuple],
         ask: impl FnOnce(&dyn TupleReader) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        for tuple in contextual {
-            admit(self.program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
-        }
-        if contextual.is_empty() {
-            return ask(base);
-        }
-        ask(&Overlay::contextual(base, contextual.iter().cloned()))
+        over(&self.program, base, contextual, ask)
     }
+}
+
+/// Has a question asked of a state with contextual tuples, under a schema that has to let them in.
+pub(super) fn over<T>(
+    program: &Program,
+    base: &dyn TupleReader,
+    contextual: &[Tuple],
+    ask: impl FnOnce(&dyn TupleReader) -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    for tuple in contextual {
+        admit(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
+    }
+    if contextual.is_empty() {
+        return ask(base);
+    }
+    ask(&Overlay::contextual(base, contextual.iter().cloned()))
 }

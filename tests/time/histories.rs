@@ -16,7 +16,7 @@ use super::store::Store;
 const ROUNDS: u64 = 30;
 const STEPS: usize = 45;
 
-fn setting(name: &str, default: u64) -> u64 {
+pub(crate) fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
@@ -54,7 +54,7 @@ fn random_histories_agree_with_a_model_that_keeps_every_state() {
 }
 
 /// One thing happens.
-fn live(store: &mut Store, random: &mut Random) {
+pub(crate) fn live(store: &mut Store, random: &mut Random) {
     match random.below(100) {
         0..62 => store.write(random),
         62..70 => {
@@ -175,7 +175,7 @@ fn ask(
 }
 
 /// Whether a schema has all the names of a question.
-fn is_known(world: &World, question: &TupleKey) -> bool {
+pub(crate) fn is_known(world: &World, question: &TupleKey) -> bool {
     let schema = world.program.schema();
     let has = |object_type: &str, relation: Option<&str>| {
         schema

@@ -30,15 +30,13 @@ pub(crate) struct Store {
 }
 
 fn settings(depth_max: u32) -> Settings {
-    let mut settings = Settings::default();
-    settings.database = DatabaseOptions {
+    let database = DatabaseOptions {
         create: true,
         block_cache_bytes: 1 << 20,
         write_buffer_bytes: 256 << 10,
         ..DatabaseOptions::default()
     };
-    settings.limits = super::ways::limits(depth_max);
-    settings
+    Settings { database, limits: super::ways::limits(depth_max), ..Settings::default() }
 }
 
 impl Store {

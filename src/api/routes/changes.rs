@@ -14,9 +14,7 @@ use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::wire::{time, tuple_json};
 use super::read::page_size;
-use crate::engine::{
-    ChangeKind, ChangeRecord, ChangesFrom, ChangesRequest, EngineError, RevisionRecord, StorageError,
-};
+use crate::engine::{ChangeKind, ChangeRecord, ChangesFrom, ChangesRequest, EngineError, StorageError};
 use crate::tuple::{Revision, Timestamp};
 
 const WRITE: &str = "TUPLE_OPERATION_WRITE";
@@ -72,7 +70,7 @@ pub(super) async fn changes(
         let request = ChangesRequest { store: id, from, object_type };
         let visited = app.engine.changes(&request, &mut |change, revision| {
             if change.tuple.is_some() || with_purges {
-                found.push(change_json(change, revision));
+                found.push(change_json(change, revision.time));
             }
             last = Some((change.revision, change.ordinal));
             if found.len() < size { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -94,7 +92,7 @@ pub(super) async fn changes(
 }
 
 /// A change, as it is answered. Its kind and its revision are ours.
-pub(super) fn change_json(change: &ChangeRecord, revision: &RevisionRecord) -> Value {
+pub(in crate::api) fn change_json(change: &ChangeRecord, committed_at: Timestamp) -> Value {
     let (kind, operation) = match change.kind {
         ChangeKind::Written => ("written", WRITE),
         ChangeKind::Replaced => ("replaced", WRITE),
@@ -103,7 +101,7 @@ pub(super) fn change_json(change: &ChangeRecord, revision: &RevisionRecord) -> V
         ChangeKind::Purged => ("purged", ""),
     };
     let Some(tuple) = &change.tuple else {
-        return json!({ "timestamp": time(revision.time), "kind": kind, "revision": change.revision.0 });
+        return json!({ "timestamp": time(committed_at), "kind": kind, "revision": change.revision.0 });
     };
     let tuple = match operation {
         WRITE => tuple_json(tuple),
@@ -112,7 +110,7 @@ pub(super) fn change_json(change: &ChangeRecord, revision: &RevisionRecord) -> V
     json!({
         "tuple_key": tuple,
         "operation": operation,
-        "timestamp": time(revision.time),
+        "timestamp": time(committed_at),
         "kind": kind,
         "revision": change.revision.0,
     })

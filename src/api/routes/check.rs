@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::super::app::{Answer, App, Budget, SHORT_READS, WORK, at, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::forms::PeriodForm;
 use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, OrEmpty};
@@ -42,7 +43,10 @@ fn one(
     fields.consistency(&request.consistency);
     fields.finish()?;
     let (schema, at) = (request.authorization_model_id.text(), at(headers)?);
+    let with_period = request.period.unwrap_or(false);
     let view = match budget {
+        // That takes a while.
+        Budget::Short if with_period => return Ok(None),
         Budget::Short => match app.view_at_hand(store, schema, &at)? {
             Some(view) => view,
             None => return Ok(None),
@@ -51,15 +55,21 @@ fn one(
     };
     let answer = || {
         let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
-        match budget {
+        let answer = match budget {
             Budget::Short => view.check_within(SHORT_READS, key.as_ref(), &contextual),
             Budget::Whole => view.check(key.as_ref(), &contextual).map(Some),
-        }
-        .map_err(check_error)
+        };
+        let Some(answer) = answer.map_err(check_error)? else { return Ok(None) };
+        let period = with_period.then(|| view.period(key.as_ref(), &contextual)).transpose()?;
+        Ok(Some((answer, period)))
     };
-    let answer = answer().map_err(|error| error.under(view.schema()))?;
-    Ok(answer.map(|answer| {
-        let reply = Answer::json(&json!({ "allowed": answer.allowed, "resolution": "" })).of_view(app, &view);
+    let answer = answer().map_err(|error: ApiError| error.under(view.schema()))?;
+    Ok(answer.map(|(answer, period)| {
+        let mut body = json!({ "allowed": answer.allowed, "resolution": "" });
+        if let Some(period) = period {
+            body["period"] = json!(PeriodForm::from(&period));
+        }
+        let reply = Answer::json(&body).of_view(app, &view);
         if !headers.contains_key(WORK) {
             return reply;
         }

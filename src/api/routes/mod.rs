@@ -24,6 +24,8 @@ use axum::http::{Response, StatusCode, header};
 use axum::middleware::map_response;
 use axum::routing::{get, post, put};
 
+pub(super) use changes::change_json;
+
 use super::app::{Answer, App, refuse, respond};
 use super::error::{ApiError, Code};
 use super::query::Parameters;

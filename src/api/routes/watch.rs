@@ -200,7 +200,7 @@ impl Watch {
         self.app.engine.changes(&request, &mut |change, revision| {
             place = (change.revision, change.ordinal);
             let id = self.id(place);
-            let event = change_json(change, revision);
+            let event = change_json(change, revision.time);
             let kind = if change.tuple.is_some() { "change" } else { "purge" };
             events.extend_from_slice(format!("event: {kind}\nid: {id}\ndata: {event}\n\n").as_bytes());
             count += 1;

@@ -16,7 +16,11 @@ use crate::eval::Work;
 const NESTING_MAX: usize = 4_000;
 
 impl Client {
-    pub(in crate::cli) fn check(&self, request: CheckRequest<'_>) -> anyhow::Result<Checked> {
+    pub(in crate::cli) fn check(
+        &self,
+        request: &CheckRequest<'_>,
+        with_period: bool,
+    ) -> anyhow::Result<Checked> {
         let tuple = request.tuple;
         let mut body = json!({ "tuple_key": {
             "object": tuple.object.to_string(),
@@ -30,14 +34,25 @@ impl Client {
         if let Some(schema) = request.schema {
             body["authorization_model_id"] = json!(schema.to_string());
         }
+        if with_period {
+            body["period"] = json!(true);
+        }
         let call = self.post(format!("/stores/{}/check", request.store), &body).at(&request.at);
         let answer = call.header("stonetown-work", "yes").send()?;
-        let allowed = answer.json()?["allowed"].as_bool();
+        let mut body = answer.json()?;
+        let allowed = body["allowed"].as_bool();
+        let period = match body["period"].take() {
+            Value::Null => None,
+            period => {
+                Some(serde_json::from_value(period).map_err(|_| answer.unlike_ours("no readable `period`"))?)
+            }
+        };
         Ok(Checked {
             allowed: allowed.ok_or_else(|| answer.unlike_ours("no `allowed`"))?,
             schema: answer.text("openfga-authorization-model-id")?.to_owned(),
             token: answer.text("stonetown-token")?.to_owned(),
             work: work(&answer)?,
+            period,
         })
     }
 

@@ -232,6 +232,19 @@ impl Database {
         })
     }
 
+    /// The same backwards: from the last change of a revision on, newest first.
+    pub fn changes_back(
+        &self,
+        store: u32,
+        from: Revision,
+        visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let start = key::change(store, from, u32::MAX);
+        self.view().walk_back(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
+            Ok(visit(read_change(key, value)?))
+        })
+    }
+
     /// Bytes and estimated rows of every family.
     pub fn family_sizes(&self) -> Result<Vec<FamilySize>, StorageError> {
         let number = |family: Family, property: &str| -> Result<u64, StorageError> {
@@ -358,6 +371,29 @@ impl View<'_> {
                 return Ok(());
             }
             rows.next();
+        }
+        rows.status().map_err(open::from_rocks)
+    }
+
+    /// Visits the rows of a family with a prefix from a key (included) on, in the reverse of key order.
+    pub(super) fn walk_back(
+        &self,
+        family: Family,
+        start: &[u8],
+        prefix: &[u8],
+        visit: VisitRow<'_>,
+    ) -> Result<(), StorageError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_iterate_lower_bound(prefix.to_vec());
+        let handle = self.database.family(family)?;
+        let mut rows = self.snapshot.raw_iterator_cf_opt(handle, options);
+        rows.seek_for_prev(start);
+        while let Some((key, value)) = rows.item() {
+            if visit(key, value)?.is_break() {
+                return Ok(());
+            }
+            rows.prev();
         }
         rows.status().map_err(open::from_rocks)
     }
