@@ -538,3 +538,75 @@ fn a_server_that_is_told_to_stop_answers_what_was_begun_and_leaves_no_url() {
     assert!(!dir.path().join("stonetown.url").exists());
     assert!(dir.path().join("stonetown.seal").exists(), "closed in order");
 }
+
+#[test]
+fn the_past_is_kept_collected_and_purged_as_asked() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let first = client.write(&[("doc:1", "viewer", "user:anne"), ("doc:1", "viewer", "user:bob")]);
+    let first = first.header("stonetown-token").to_owned();
+    let gone = json!({ "deletes": { "tuple_keys": [{ "object": "doc:1", "relation": "viewer", "user": "user:anne" }] } });
+    let gone = client.post("write", &gone, &[]).header("stonetown-token").to_owned();
+    let check = |user: &str, at: &str, period: bool| {
+        let key = json!({ "object": "doc:1", "relation": "reader", "user": user });
+        client.post("check", &json!({ "tuple_key": key, "period": period }), &[("stonetown-at", at)])
+    };
+    // Since when, until when, by what.
+    let answer = check("user:anne", &first, true);
+    assert_eq!((answer.status, &answer.body["allowed"]), (200, &json!(true)));
+    let period = &answer.body["period"];
+    assert_eq!((&period["since"]["revision"], &period["since"]["cause"]), (&json!(2), &json!("write")));
+    assert_eq!((&period["until"]["revision"], &period["until"]["cause"]), (&json!(3), &json!("write")));
+    assert_eq!(period["until"]["changes"][0]["kind"], json!("deleted"));
+    assert_eq!(period["until"]["changes"][0]["tuple_key"]["user"], json!("user:anne"));
+    let answer = check("user:bob", &first, true);
+    assert_eq!(answer.body["period"]["until"], Value::Null);
+    assert_eq!(check("user:bob", &first, false).body.get("period"), None);
+    // Purged: of her the past cannot be told any longer, of others it can.
+    let purged = client.post("purge", &json!({ "object": "user:anne" }), &[]);
+    assert_eq!(
+        (purged.status, &purged.body["history"], &purged.body["changes"]),
+        (200, &json!(1), &json!(2))
+    );
+    let refused = check("user:anne", &first, false);
+    assert_eq!((refused.status, &refused.body["code"]), (400, &json!("validation_error")));
+    assert!(refused.body["message"].as_str().unwrap().contains("purged"), "{}", refused.body);
+    assert_eq!(check("user:anne", &gone, false).body["allowed"], json!(false));
+    let bob = check("user:bob", &first, true);
+    assert_eq!((bob.status, &bob.body["allowed"]), (200, &json!(true)));
+    let anne = check("user:anne", &gone, true);
+    assert_eq!(anne.body["period"]["since"]["cause"], json!("purged"), "{}", anne.body);
+    let log = client.get("changes");
+    let users: Vec<_> =
+        log.body["changes"].as_array().unwrap().iter().map(|it| &it["tuple_key"]["user"]).collect();
+    assert_eq!(users, ["user:bob"]);
+    let log = client.get("changes?purges=true");
+    assert_eq!(log.body["changes"][1]["kind"], json!("purged"));
+    let wrong = client.post("purge", &json!({ "object": "anne" }), &[]);
+    assert_eq!((wrong.status, &wrong.body["code"]), (400, &json!("validation_error")));
+    // Kept for as long as is asked.
+    assert_eq!(client.get("retention").body["retention"], json!("30days"));
+    let path = format!("/stores/{}/retention", client.store);
+    let wrong = client.send("PUT", &path, &json!({ "retention": "soon" }), &[]);
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body["message"].as_str().unwrap().contains("`30d`"), "{}", wrong.body);
+    let kept = client.send("PUT", &path, &json!({ "retention": "0s" }), &[]);
+    assert_eq!((kept.status, kept.header("stonetown-revision")), (200, "5"));
+    let collected = client.post("collect", &json!({}), &[]);
+    assert_eq!((collected.status, &collected.body["oldest_revision"]), (200, &json!(5)));
+    let refused = check("user:bob", &first, false);
+    assert_eq!(refused.status, 400);
+    let message = refused.body["message"].as_str().unwrap();
+    assert!(message.contains("no longer kept: the oldest kept is 5 of 2"), "{message}");
+    let refused = client.get(&format!("changes?after={first}"));
+    assert!(
+        refused.body["message"].as_str().unwrap().contains("is kept behind revision 5"),
+        "{}",
+        refused.body
+    );
+    assert_eq!(client.get("changes").body["changes"], json!([]));
+    let since = check("user:bob", kept.header("stonetown-token"), true);
+    assert_eq!(since.body["period"]["since"]["cause"], json!("collected"));
+    let future = client.post("collect", &json!({ "before": "2999-01-01T00:00:00Z" }), &[]);
+    assert_eq!(future.status, 400);
+}

@@ -337,5 +337,5 @@ pub(super) struct CollectRequest {
 #[serde(default)]
 pub(super) struct PurgeRequest {
     pub(super) object: Option<String>,
-    pub(super) compact: bool,
+    pub(super) compact: Option<bool>,
 }

@@ -113,7 +113,7 @@ fn moment_text(word: &str, moment: &MomentForm) -> String {
         (_, Some(revision)) => format!("revision {revision}"),
         (_, None) => String::new(),
     };
-    let mut text = format!("{word} {time}: {why}");
+    let mut text = format!("{word} {time}, {why}");
     for change in changes {
         let key = &change["tuple_key"];
         let part = |name: &str| key[name].as_str().unwrap_or_default().to_owned();

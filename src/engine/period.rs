@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use super::error::EngineError;
 use super::view::View;
-use crate::eval::{self, Answer, EvalError, Reads, Recorder};
-use crate::storage::{ChangeRecord, StorageError, StoreRecord, TupleReader};
+use crate::eval::{self, Answer, EvalError};
+use crate::storage::{ChangeRecord, Reads, Recorder, StorageError, StoreRecord, TupleReader};
 use crate::tuple::{Revision, Timestamp, Tuple, TupleRef};
 
 /// How long the whole search may take.

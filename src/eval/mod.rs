@@ -19,7 +19,6 @@ mod list_objects;
 mod list_subjects;
 mod meter;
 mod program;
-mod reads;
 mod solve;
 mod walk;
 
@@ -29,7 +28,6 @@ pub use list_objects::{ListEnd, ListObjects, Listed, Resume, list_objects};
 pub use list_subjects::{Holding, ListSubjects, list_subjects};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
-pub use reads::{Reads, Recorder};
 
 use crate::storage::TupleReader;
 use crate::tuple::TupleRef;

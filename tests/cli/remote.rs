@@ -211,6 +211,33 @@ fn every_verb_prints_the_same_here_and_over_http() {
         both.ends("write org:z#admin@user:x --schema {schema}", 0);
         both.ends("check org:a#admin@user:ann --schema {schema}", 0);
 
+        // The schema of now has a relation more, and the answer is older than it.
+        both.ends("check org:a#admin@user:ann --period", 0);
+        both.ends("check org:c#admin@user:zoe --period", 1);
+        both.ends("write 'org:a#admin@user:eve until 2999-01-01T00:00:00Z'", 0);
+        both.ends("check org:a#admin@user:eve --period", 0);
+        both.ends("write --delete org:a#admin@user:eve", 0);
+        both.ends("check org:a#admin@user:eve --period", 1);
+        both.ends("check org:a#admin@user:eve --period --schema {schema}", 1);
+        both.ends("store retention", 0);
+        both.ends("store retention 90d", 0);
+        both.ends("store retention", 0);
+        both.ends("store collect", 0);
+        both.ends("store purge user:bob", 0);
+        both.ends("store purge user:bob --compact", 0);
+        both.ends("changes", 0);
+        both.ends("changes --type voice", 0);
+        both.ends("read @user:bob", 0);
+        both.fails("read --at {token}", &["cannot be told any longer", "purged"]);
+        both.ends("check org:a#admin@user:ann --period", 0);
+        both.ends("store retention 0s", 0);
+        both.ends("store collect", 0);
+        both.ends("store retention forever", 0);
+        both.ends("check org:a#admin@user:ann --period", 0);
+        both.ends("changes", 0);
+        both.ends("validate", 0);
+        both.fails("store collect --before 2999-01-01T00:00:00Z", &["lies in the future"]);
+
         both.ends("store create --name other", 0);
         both.ends("read --store other", 0);
         both.ends("changes --store other", 0);

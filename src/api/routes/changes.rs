@@ -45,7 +45,11 @@ pub(super) async fn changes(
         fields.form("After", after, Form::ContinuationToken);
         fields.finish()?;
         // Their clients know no change that is not one of a tuple.
-        let with_purges = query.text("purges")? == "true";
+        let with_purges = match query.text("purges")? {
+            "" | "false" => false,
+            "true" => true,
+            _ => return Err(ApiError::validation("`purges` is `true` or `false`")),
+        };
         let pages = Pages::of(Kind::Changes, &[&app.life(store), object_type]);
         let from = match place(&pages, token)? {
             Some((revision, ordinal)) => ChangesFrom::Behind(revision, ordinal),

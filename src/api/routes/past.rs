@@ -74,7 +74,7 @@ pub(super) async fn purge(
         let id = store_id(app, store, "PurgeRequest")?;
         let object = ObjectRef::parse(request.object.text());
         let object = object.map_err(|error| ApiError::validation(format!("`object`: {error}")))?;
-        let answer = app.engine.purge(id, object.to_owned(), request.compact)?;
+        let answer = app.engine.purge(id, object.to_owned(), request.compact.unwrap_or(false))?;
         let (token, revision) = (app.engine.seal(&answer.token), answer.token.revision.to_string());
         Ok(Answer::json(&PurgeForm::from(&answer)).with(TOKEN, &token).with(REVISION, &revision))
     })

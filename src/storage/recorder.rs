@@ -4,7 +4,10 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
-use crate::storage::{Look, Row, StorageError, TupleFilter, TupleReader};
+use super::error::StorageError;
+use super::filter::TupleFilter;
+use super::look::Look;
+use super::reader::{Row, TupleReader};
 use crate::tuple::{ObjectRef, Relation, Revision, SubjectKind, SubjectRef, Timestamp, TupleRef};
 
 /// What was looked at, and when rows that were met end.
