@@ -276,3 +276,55 @@ fn the_command_prints_what_changes_prints_as_it_is_made() {
     assert_eq!(refused.status.code(), Some(3));
     assert!(String::from_utf8(refused.stderr).unwrap().contains("watch a server"));
 }
+
+/// What a slow watcher has not been sent is not collected; what one comes back to too late is an error, not a gap.
+#[test]
+fn collection_waits_for_watchers_and_tells_those_who_come_too_late() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    let slow = store.watch("after=oldest");
+    let mut first = store.watch("after=oldest");
+    // More than the buffers between the server and a client hold.
+    let many: Vec<Value> =
+        (0..100).map(|n| tuple(&format!("doc:{n}"), &format!("user:{}", "x".repeat(400)))).collect();
+    for _ in 0..100 {
+        store.write(&many, &[]);
+        store.write(&[], &many);
+    }
+    let early = first.find(|event| event.kind == "change").unwrap().id;
+    drop(first);
+    store.write(&[tuple("doc:end", "user:anne")], &[]);
+    let post = |verb: &str, body: Value| -> Value {
+        ureq::post(format!("{}/{verb}", store.url)).send_json(body).unwrap().body_mut().read_json().unwrap()
+    };
+    let put = ureq::put(format!("{}/retention", store.url));
+    put.send_json(json!({ "retention": "0s" })).unwrap();
+    let collected = post("collect", json!({}));
+    let head = 100 * 2 + 3;
+    assert!(collected["oldest_revision"].as_u64().unwrap() < head, "held: {collected}");
+    assert_eq!(until_the_end(slow).len(), 100 * 100 * 2 + 1);
+    // Nobody holds anything any longer, once the server has seen that.
+    let collected = || post("collect", json!({}))["oldest_revision"].as_u64().unwrap();
+    while collected() < head {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut refused = agent.get(format!("{}/watch?after={early}", store.url)).call().unwrap();
+    assert_eq!(refused.status().as_u16(), 400);
+    let told = refused.body_mut().read_to_string().unwrap();
+    assert!(told.contains(&format!("kept behind revision {head} of")), "{told}");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_stonetown"));
+    command.args(["watch", "--after", &early, "--url", &server.url]).env_remove("STONETOWN_DATA");
+    let ended = command.output().unwrap();
+    assert_eq!(ended.status.code(), Some(3));
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("kept behind revision"));
+    // A purge is told to everybody, whatever type they want to hear of.
+    let mut watch = store.watch("type=folder&heartbeat_ms=60000");
+    assert_eq!(watch.next().unwrap().kind, "heartbeat");
+    post("purge", json!({ "object": "user:anne" }));
+    let event = watch.next().unwrap();
+    assert_eq!(
+        (&*event.kind, &event.data["kind"], event.data.get("tuple_key")),
+        ("purge", &json!("purged"), None)
+    );
+}

@@ -10,6 +10,7 @@ use super::args::StoreArgs;
 use super::changes::print_change;
 use super::exit::Exit;
 use super::output::{Output, tell};
+use super::remote::may_come_back;
 use super::target::Target;
 
 /// Before a connection that has ended is made again.
@@ -63,7 +64,7 @@ pub(super) fn run(args: WatchArgs, out: &mut Output) -> anyhow::Result<Exit> {
         match watched {
             Ok(ControlFlow::Break(())) => break,
             // What cannot be had at first is told; later a server may come back.
-            Err(error) if is_first => return Err(error),
+            Err(error) if is_first || !may_come_back(&error) => return Err(error),
             Err(error) => tell(format_args!("stonetown: {error:#}")),
             Ok(ControlFlow::Continue(())) => {
                 tell(format_args!("stonetown: the server at {} ended the watch: asking again", client.url()));

@@ -67,6 +67,11 @@ pub(super) fn unsure(error: anyhow::Error) -> anyhow::Error {
     if may_be_done(&error) { error.context("it is not known whether it was done") } else { error }
 }
 
+/// Whether asking again later may help: the server was not there, or went away.
+pub(in crate::cli) fn may_come_back(error: &anyhow::Error) -> bool {
+    error.is::<NoAnswer>() || error.downcast_ref::<Refused>().is_some_and(|it| it.status.is_server_error())
+}
+
 /// An answer, read to its end.
 pub(super) struct Answer {
     pub(super) url: ServerUrl,

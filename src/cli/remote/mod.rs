@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use ureq::Agent;
 
-pub(super) use answer::may_be_done;
+pub(super) use answer::{may_be_done, may_come_back};
 pub(super) use url::ServerUrl;
 
 use crate::api::URL_FILE;
