@@ -2,6 +2,8 @@
 
 pub mod tuple;
 
+pub mod condition;
+
 pub mod schema;
 
 pub mod storage;

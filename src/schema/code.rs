@@ -91,8 +91,10 @@ problem_codes! {
     ModulesUnsupported => "modules-unsupported",
     /// `extend` in a schema that is not modular.
     ExtendOutsideModule => "extend-outside-module",
-    /// The schema declares conditions.
-    ConditionsUnsupported => "conditions-unsupported",
+    /// An expression that is no CEL, or of which types do not fit.
+    InvalidExpression => "invalid-expression",
+    /// More conditions, or more parameters of one, than the limit.
+    TooManyConditions => "too-many-conditions",
     /// JSON of the wrong type.
     JsonType => "json-type",
     /// Several rewrites where one is expected, in JSON.

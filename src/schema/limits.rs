@@ -23,6 +23,10 @@ pub const MODEL_BYTES_MAX: usize = 262_144;
 pub const TYPES_MAX: usize = 100;
 /// Deepest nesting of parentheses, or of rewrites in JSON.
 pub const NESTING_MAX: usize = 100;
+/// Most conditions of a schema, as in OpenFGA.
+pub const CONDITIONS_MAX: usize = 25;
+/// Most parameters of a condition, as in OpenFGA.
+pub const PARAMETERS_MAX: usize = 25;
 /// Most problems that one run reports.
 pub const PROBLEMS_MAX: usize = 1000;
 

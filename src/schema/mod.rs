@@ -23,6 +23,7 @@ pub mod resolved;
 pub mod tree;
 
 mod code;
+mod expressions;
 mod graph;
 mod index;
 mod json;
@@ -44,7 +45,10 @@ mod wire_size;
 
 pub use code::ProblemCode;
 pub use graph::{Edge, EdgeKind, Entry, Reach, RelationGraph, to_dot};
-pub use limits::{Limits, MODEL_BYTES_MAX, NESTING_MAX, PROBLEMS_MAX, TEXT_BYTES_MAX, TYPES_MAX};
+pub use limits::{
+    CONDITIONS_MAX, Limits, MODEL_BYTES_MAX, NESTING_MAX, PARAMETERS_MAX, PROBLEMS_MAX, TEXT_BYTES_MAX,
+    TYPES_MAX,
+};
 pub use print::PrintError;
 pub use problem::{Label, Problem, Problems, Severity, WireError};
 pub use resolve::{read_json, read_json_within, read_schema, read_schema_within};

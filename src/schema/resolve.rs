@@ -1,9 +1,11 @@
 //! Tree to resolved schema: names become numbers, once every rule holds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::expressions;
 use super::graph::RelationGraph;
 use super::index::Index;
 use super::json;
@@ -116,7 +118,10 @@ impl Builder<'_, '_> {
             .tree
             .conditions
             .iter()
-            .map(|condition| Condition { name: condition.name.text.clone() })
+            .filter_map(|condition| {
+                let compiled = Arc::new(expressions::compile(condition).ok()?);
+                Some(Condition { name: condition.name.text.clone(), compiled })
+            })
             .collect();
         let graph = RelationGraph::of(&relations);
         Schema { types, relations, conditions, type_by_name, graph }

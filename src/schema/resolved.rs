@@ -5,8 +5,10 @@
 //! over *all* parents, restrictions with expiry), so that another language can be read into it later.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::suggest::instead;
+use crate::condition::Compiled;
 
 /// A type, numbered from 0 in the order of the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -116,11 +118,13 @@ pub enum RestrictionShape {
     Userset(RelationIndex),
 }
 
-/// A named condition. Its place is kept; evaluating it comes with the `condition` room.
+/// A named condition.
 #[derive(Debug, Clone)]
 pub struct Condition {
     /// As written in the schema.
     pub name: Box<str>,
+    /// Ready to be evaluated.
+    pub compiled: Arc<Compiled>,
 }
 
 impl Schema {

@@ -10,6 +10,7 @@ mod walk;
 
 use std::collections::HashSet;
 
+use super::expressions;
 use super::index::Index;
 use super::limits::Limits;
 use super::problem::WireError;
@@ -209,11 +210,24 @@ impl<'t> Model<'t, '_> {
             .iter()
             .find_map(|condition| Some((condition.key.as_ref()?, &condition.name)))
         {
-            None => Ok(()),
+            None => self.expressions(),
             Some((key, name)) => {
                 Err(format!("condition key '{}' does not match condition name '{}'", key.text, name.text))
             }
         }
+    }
+
+    fn expressions(&self) -> Result<(), String> {
+        for condition in &self.tree.conditions {
+            let name = &condition.name.text;
+            if let Some(mistake) =
+                expressions::compile(condition).err().and_then(|all| all.into_iter().next())
+            {
+                let problem = mistake.message;
+                return Err(format!("failed to compile expression on condition '{name}' - {problem}"));
+            }
+        }
+        Ok(())
     }
 
     fn invalid(&self, relation: usize, cause: &str) -> String {

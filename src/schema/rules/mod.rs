@@ -10,6 +10,7 @@ mod references;
 use std::collections::HashSet;
 
 use super::code::ProblemCode;
+use super::expressions;
 use super::graph;
 use super::index::Index;
 use super::limits::Limits;
@@ -126,16 +127,9 @@ impl<'t> Rules<'t, '_> {
         }
     }
 
-    /// Conditions: declared once, used only when declared. Nothing evaluates them yet.
+    /// Conditions: declared once, used only when declared, each a sound expression.
     fn conditions(&mut self) {
-        if let [first, others @ ..] = &self.tree.conditions[..] {
-            let message = "conditions are not supported by this version";
-            let mut problem = Problem::new(ProblemCode::ConditionsUnsupported, &first.name.at, message);
-            for other in others {
-                problem = problem.also(&other.name.at, "another condition");
-            }
-            self.report(problem);
-        }
+        expressions::problems(self.tree).into_iter().for_each(|problem| self.report(problem));
         let mut used: HashSet<&str> = HashSet::new();
         for entry in &self.index.relations {
             for condition in entry.definition.restrictions.iter().filter_map(|with| with.condition.as_ref()) {
