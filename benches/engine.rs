@@ -33,7 +33,9 @@ use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rocksdb::{DB, Options, ReadOptions, WriteBatch, WriteOptions};
-use stonetown::engine::{At, CheckRequest, Engine, OnDuplicate, OnMissing, Settings, WriteRequest};
+use stonetown::engine::{
+    At, CheckRequest, Context, Engine, Given, OnDuplicate, OnMissing, Settings, WriteRequest,
+};
 use stonetown::eval::{self, Limits, Program};
 use stonetown::schema::{Schema, read_schema};
 use stonetown::storage::{Database, DatabaseOptions, Row, StorageError, TupleFilter, TupleReader};
@@ -184,7 +186,7 @@ fn direct_check(criterion: &mut Criterion) {
                 store: world.store,
                 tuple,
                 schema: None,
-                contextual: Vec::new(),
+                given: Given::default(),
                 at: At::Head,
             });
             assert!(answer.expect("an answer").allowed);
@@ -280,7 +282,13 @@ fn three_hops(criterion: &mut Criterion, world: &World, engine: &Engine, raw: &D
             .iter()
             .map(|question| {
                 let recording = Recording { base: &overlay, reads: RefCell::default() };
-                let answer = eval::check(&program, &recording, question.as_ref(), &Limits::default());
+                let answer = eval::check(
+                    &program,
+                    &recording,
+                    question.as_ref(),
+                    &Context::default(),
+                    &Limits::default(),
+                );
                 assert!(answer.expect("an answer").allowed);
                 recording.reads.into_inner()
             })
@@ -325,7 +333,7 @@ fn three_hops(criterion: &mut Criterion, world: &World, engine: &Engine, raw: &D
                 store: world.store,
                 tuple: questions[at].as_ref(),
                 schema: None,
-                contextual: Vec::new(),
+                given: Given::default(),
                 at: At::Head,
             });
             assert!(answer.expect("an answer").allowed);

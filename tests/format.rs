@@ -18,7 +18,7 @@
 use std::fs;
 use std::path::Path;
 
-use stonetown::engine::{At, CheckRequest, Engine, Settings};
+use stonetown::engine::{At, CheckRequest, Engine, Given, Settings};
 use stonetown::tuple::TupleRef;
 
 fn copy(from: &Path, to: &Path) {
@@ -44,7 +44,7 @@ fn opens_and_answers(name: &str, token: &str) {
     assert_eq!(stores[0].name.as_deref(), Some("old"));
     let check = |tuple: &str, at: At| {
         let tuple = TupleRef::parse(tuple).unwrap();
-        let request = CheckRequest { store: stores[0].id, tuple, schema: None, contextual: Vec::new(), at };
+        let request = CheckRequest { store: stores[0].id, tuple, schema: None, given: Given::default(), at };
         engine.check(request).unwrap().allowed
     };
     let then = || At::Token(token.trim().to_owned());

@@ -40,7 +40,7 @@ mod ways;
 
 use std::time::Instant;
 
-use stonetown::engine::{BatchItem, EngineError};
+use stonetown::engine::{BatchItem, EngineError, Given};
 
 use generator::QUESTIONS;
 use mismatch::Mismatch;
@@ -150,12 +150,12 @@ fn a_batch_answers_what_its_checks_answer() {
         // Half of the tuples of some questions are contextual, and each question is there twice.
         let item = |(number, tuple): (usize, &stonetown::tuple::TupleKey)| BatchItem {
             tuple: tuple.clone(),
-            contextual: if number % 3 == 0 { ways::admitted(&world) } else { Vec::new() },
+            given: if number % 3 == 0 { ways::admitted(&world).into() } else { Given::default() },
         };
         let items: Vec<BatchItem> = questions.iter().chain(&questions).enumerate().map(item).collect();
         ways.with_stored(&world, |view| {
             for (item, answer) in items.iter().zip(view.batch_check(&items)) {
-                let alone = view.check(item.tuple.as_ref(), &item.contextual).map(|answer| answer.allowed);
+                let alone = view.check(item.tuple.as_ref(), &item.given).map(|answer| answer.allowed);
                 let text = |answer: Result<bool, _>| answer.map_err(|error: EngineError| error.to_string());
                 assert_eq!(text(answer), text(alone), "{item:?}\n{}", world.sketch);
                 compared += 1;

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, Engine, EngineError, EvalError, ListEnd, ListObjects, ListSubjects, OnDuplicate, OnMissing, Resume,
-    Settings, View, WriteRequest,
+    At, Engine, EngineError, EvalError, Given, ListEnd, ListObjects, ListSubjects, OnDuplicate, OnMissing,
+    Resume, Settings, View, WriteRequest,
 };
 use stonetown::schema::Tree;
 use stonetown::tuple::{ObjectRef, SubjectRef, Tuple};
@@ -63,7 +63,7 @@ fn objects(
         after,
         time_max: Some(time_max),
     };
-    let listed = view.list_objects(&request, &[], &mut |object| {
+    let listed = view.list_objects(&request, &Given::default(), &mut |object| {
         found.push(object.id().to_owned());
         ControlFlow::Continue(())
     })?;
@@ -87,7 +87,7 @@ fn a_check_that_takes_too_long_is_an_error_of_the_list_not_the_end_of_its_own_ti
         after: None,
         time_max: Some(hour),
     };
-    let listed = view.list_subjects(&request, &[], &mut |_, _| ControlFlow::Continue(()));
+    let listed = view.list_subjects(&request, &Given::default(), &mut |_, _| ControlFlow::Continue(()));
     assert!(is_timeout(listed.unwrap_err()));
 }
 

@@ -38,7 +38,14 @@ fn state(tuples: impl IntoIterator<Item = String>) -> Overlay<Empty> {
 fn ask(state: &Overlay<Empty>, question: &str) -> (bool, Work) {
     let (_, schema) = read_schema("work.fga", SCHEMA).unwrap();
     let question = TupleRef::parse(question).unwrap();
-    let answer = check(&Program::new(schema), state, question, &Limits::default()).unwrap();
+    let answer = check(
+        &Program::new(schema),
+        state,
+        question,
+        &stonetown::condition::Context::default(),
+        &Limits::default(),
+    )
+    .unwrap();
     (answer.allowed, answer.work)
 }
 

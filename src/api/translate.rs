@@ -1,7 +1,7 @@
 //! From the errors of verbs to those of the API, in OpenFGA's words.
 
 use super::error::{ApiError, Code};
-use crate::engine::{EngineError, EvalError, Rejection, StorageError, WriteRefusal};
+use crate::engine::{ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal};
 use crate::tuple::{ObjectRef, Subject, SubjectRef, Tuple, TupleKey, TupleRef, check_relation_name};
 
 const TOO_COMPLEX: &str = "Authorization Model resolution required too many rewrite rules to be resolved. Check your \
@@ -40,6 +40,17 @@ impl From<EvalError> for ApiError {
             EvalError::TooDeep(_) => ApiError::new(Code::ResolutionTooComplex, TOO_COMPLEX),
             EvalError::TooManyReads(_) | EvalError::TooManyNodes(_) | EvalError::TooNested(_) => {
                 ApiError::new(Code::ResolutionTooComplex, error.to_string())
+            }
+            EvalError::Condition { condition, tuple, cause } => {
+                let problem = match cause {
+                    ConditionError::Missing(names) => {
+                        let names = names.join(" ");
+                        format!("tuple '{tuple}' is missing context parameters '[{names}]'")
+                    }
+                    cause => cause.to_string(),
+                };
+                let message = "failed to evaluate relationship condition";
+                ApiError::validation(format!("{message}: '{condition}' - {problem}"))
             }
             EvalError::TimedOut(_) => ApiError::new(Code::DeadlineExceeded, "Request Deadline Exceeded"),
             EvalError::Storage(error) => storage_error(&error),
@@ -156,7 +167,9 @@ fn reason_text(tuple: &str, reason: &Rejection) -> String {
             format!("{subject} is not an allowed type restriction for '{relation}'")
         }
         Rejection::ConditionMissing { .. } => "condition is missing".to_owned(),
-        Rejection::ConditionNotAllowed { .. } => "undefined condition".to_owned(),
+        Rejection::ConditionNotAllowed { is_known: false, .. } => "undefined condition".to_owned(),
+        Rejection::ConditionNotAllowed { .. } => "invalid condition for type restriction".to_owned(),
+        Rejection::ConditionContext { problem, .. } => problem.clone(),
         Rejection::Implicit => "cannot write a tuple that is implicit".to_owned(),
     }
 }

@@ -1,10 +1,13 @@
 //! From the tuples of requests to those of the engine.
 
+use serde_json::{Map, Value};
+
 use super::app::App;
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::translate::tuple_key;
 use super::wire::{self, OrEmpty};
+use crate::engine::{Context, Given};
 use crate::tuple::{ConditionContext, SUBJECT_BYTES_MAX, Timestamp, Tuple, TupleCondition};
 
 /// Looks at the fields of a tuple that is written, or contextual.
@@ -78,6 +81,15 @@ pub(super) fn tuple(key: &wire::TupleKey, code: Code) -> Result<Tuple, ApiError>
 /// Contextual tuples.
 pub(super) fn contextual(keys: Option<&[wire::TupleKey]>) -> Result<Vec<Tuple>, ApiError> {
     keys.unwrap_or_default().iter().map(|key| tuple(key, Code::InvalidTuple)).collect()
+}
+
+/// Contextual tuples and the context of conditions.
+pub(super) fn given(
+    keys: Option<&[wire::TupleKey]>,
+    context: Option<&Map<String, Value>>,
+) -> Result<Given, ApiError> {
+    let context = context.cloned().map(Context::new).unwrap_or_default();
+    Ok(Given { tuples: contextual(keys)?, context })
 }
 
 /// The contextual tuples of most requests.

@@ -7,7 +7,7 @@ use super::args::{StateArgs, StoreArgs, parse_tuple};
 use super::exit::Exit;
 use super::output::{Output, form_json};
 use crate::api::{MomentForm, PeriodForm};
-use crate::engine::CheckRequest;
+use crate::engine::{CheckRequest, Context, Given};
 use crate::tuple::Tuple;
 
 /// Ask whether a subject holds a relation on an object.
@@ -18,6 +18,7 @@ Examples:
   stonetown check voice:7 viewer user:anne --data ./data --at 2026-11-17T09:00:00Z
   stonetown check 'voice:7#viewer@user:bob' --with 'org:acme#user@user:bob' --data ./data
   stonetown check 'voice:7#viewer@user:anne' --data ./data --at 2026-11-03T12:00:00Z --period
+  stonetown check 'voice:7#viewer@user:anne' --context '{\"ip\": \"10.0.0.1\"}' --data ./data
   stonetown check 'voice:7#viewer@user:anne' --url http://127.0.0.1:8080
 
 Prints yes or no; exit code 0 is yes, 1 is no, 3 means there is no answer.")]
@@ -29,6 +30,10 @@ pub(super) struct CheckArgs {
     /// A tuple that counts for this question alone; may be repeated
     #[arg(long = "with", value_name = "TUPLE")]
     contextual: Vec<Tuple>,
+
+    /// Values of conditions' parameters, as a JSON object
+    #[arg(long, value_name = "JSON", value_parser = parse_context)]
+    context: Option<Context>,
 
     /// Also print since when and until when the answer is the same, and what made it another one
     #[arg(long)]
@@ -45,6 +50,12 @@ pub(super) struct CheckArgs {
     store: StoreArgs,
 }
 
+fn parse_context(text: &str) -> Result<Context, String> {
+    serde_json::from_str(text).map(Context::new).map_err(|_| {
+        "write a JSON object of parameters and their values, such as `{\"ip\": \"10.0.0.1\"}`".to_owned()
+    })
+}
+
 pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let tuple = parse_tuple(&args.tuple)?;
     let at = args.state.at()?;
@@ -53,7 +64,7 @@ pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
         store,
         tuple: tuple.as_ref(),
         schema: args.state.schema,
-        contextual: args.contextual,
+        given: Given { tuples: args.contextual, context: args.context.unwrap_or_default() },
         at,
     };
     let answer = target.check(&request, args.period)?;

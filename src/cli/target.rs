@@ -278,9 +278,8 @@ impl Target {
         match self {
             Target::Local(engine) => {
                 let view = engine.view(request.store, request.schema, &request.at)?;
-                let answer = view.check(request.tuple, &request.contextual)?;
-                let period =
-                    with_period.then(|| view.period(request.tuple, &request.contextual)).transpose()?;
+                let answer = view.check(request.tuple, &request.given)?;
+                let period = with_period.then(|| view.period(request.tuple, &request.given)).transpose()?;
                 Ok(Checked {
                     allowed: answer.allowed,
                     schema: view.schema().to_string(),

@@ -68,15 +68,21 @@ impl Compiled {
         }
         let parser = Parser::new().max_recursion_depth(NESTING_MAX * 2).enable_optional_syntax(false);
         let parsed = parser.parse_with_source_info(expression);
-        let (expression, places) = parsed.map_err(|errors| {
+        let (parsed, places) = parsed.map_err(|errors| {
             let mistake = |error: &cel::ParseError| {
                 let at = offset(expression, error.pos);
-                Mistake { place: Some(at..at + 1), message: sentence(&error.msg) }
+                Mistake { place: Some(bytes(expression, at..at + 1)), message: sentence(&error.msg) }
             };
             errors.errors.iter().map(mistake).collect::<Vec<_>>()
         })?;
-        let mistakes = check(&expression, &places, &parameters);
-        if mistakes.is_empty() { Ok(Compiled { parameters, expression }) } else { Err(mistakes) }
+        let mut mistakes = check(&parsed, &places, &parameters);
+        if mistakes.is_empty() {
+            return Ok(Compiled { parameters, expression: parsed });
+        }
+        for mistake in &mut mistakes {
+            mistake.place = mistake.place.take().map(|place| bytes(expression, place));
+        }
+        Err(mistakes)
     }
 
     /// The parameters.
@@ -162,11 +168,19 @@ fn nesting(expression: &str) -> usize {
     deepest
 }
 
-/// The byte of a line and column, both counted from 1; the last one for what is missing at the end.
+/// The character of a line and column, both counted from 1.
 fn offset(text: &str, (line, column): (isize, isize)) -> usize {
     let from_zero = |number: isize| usize::try_from(number).unwrap_or(0).saturating_sub(1);
-    let before: usize = text.split_inclusive('\n').take(from_zero(line)).map(str::len).sum();
-    (before + from_zero(column)).min(text.len().saturating_sub(1))
+    let lines = text.split_inclusive('\n').take(from_zero(line));
+    lines.map(|line| line.chars().count()).sum::<usize>() + from_zero(column)
+}
+
+/// The bytes of some characters: the parser counts those. Of what is missing at the end, the last one.
+fn bytes(text: &str, characters: Range<usize>) -> Range<usize> {
+    let last = text.char_indices().next_back().map_or(0, |(at, _)| at);
+    let byte = |character: usize| text.char_indices().nth(character).map(|(at, _)| at);
+    let start = byte(characters.start).unwrap_or(last);
+    start..byte(characters.end).unwrap_or(text.len()).max(start)
 }
 
 /// The parser's message in our words, as far as it is one of the usual ones.

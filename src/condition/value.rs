@@ -13,6 +13,8 @@ use super::kind::Kind;
 use super::library::Ip;
 
 type Boxed = Box<dyn Val>;
+/// Exact as a double.
+const TWO_TO_63: f64 = (1_u64 << 63) as f64;
 
 /// The value of a type that JSON stands for.
 ///
@@ -96,8 +98,7 @@ fn number(text: &str) -> Result<Number, String> {
 fn int(number: &Number) -> Result<i64, String> {
     let from_double = || {
         let value = number.as_f64()?;
-        (value.fract() == 0.0 && (-9.223_372_036_854_775_8e18..9.223_372_036_854_775_8e18).contains(&value))
-            .then_some(value as i64)
+        (value.fract() == 0.0 && (-TWO_TO_63..TWO_TO_63).contains(&value)).then_some(value as i64)
     };
     number.as_i64().or_else(from_double).ok_or_else(|| format!("`{number}` is not a whole number of 64 bits"))
 }
@@ -105,7 +106,7 @@ fn int(number: &Number) -> Result<i64, String> {
 fn uint(number: &Number) -> Result<u64, String> {
     let from_double = || {
         let value = number.as_f64()?;
-        (value.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&value)).then_some(value as u64)
+        (value.fract() == 0.0 && (0.0..2.0 * TWO_TO_63).contains(&value)).then_some(value as u64)
     };
     let wrong = || format!("`{number}` is not a whole number of 64 bits without a sign");
     number.as_u64().or_else(from_double).ok_or_else(wrong)

@@ -2,7 +2,7 @@
 
 use super::write::WriteRefusal;
 use crate::schema::resolved::{RestrictionShape, Schema};
-use crate::tuple::{Subject, Tuple};
+use crate::tuple::{Subject, Tuple, TupleCondition};
 
 /// Why a schema does not let a tuple in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,10 +51,20 @@ pub enum Rejection {
     ConditionNotAllowed {
         /// The condition.
         condition: String,
+        /// Whether the schema has one of this name.
+        is_known: bool,
         /// The subject's kind.
         subject: String,
         /// `type#relation`.
         relation: String,
+    },
+    /// The values that the tuple gives to its condition do not fit.
+    #[error("condition `{condition}`: {problem}")]
+    ConditionContext {
+        /// The condition.
+        condition: String,
+        /// What is wrong.
+        problem: String,
     },
     /// The userset holds the relation on itself anyway.
     #[error("the tuple says of a userset that it is itself")]
@@ -114,10 +124,19 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
     let given = tuple.condition.as_ref().map(|condition| condition.name());
     let fits = of_shape.any(|it| it.condition.map(|at| &*schema.condition_at(at).name) == given);
     match given {
-        _ if fits => Ok(()),
+        None if fits => Ok(()),
+        Some(name) if fits => {
+            let compiled = schema.condition_named(name).map(|at| &schema.condition_at(at).compiled);
+            let context = tuple.condition.as_ref().map(TupleCondition::context);
+            compiled
+                .zip(context)
+                .map_or(Ok(()), |(compiled, context)| compiled.admit(context))
+                .map_err(|problem| Rejection::ConditionContext { condition: name.to_owned(), problem })
+        }
         None => Err(Rejection::ConditionMissing { subject: kind, relation: text() }),
         Some(condition) => Err(Rejection::ConditionNotAllowed {
             condition: condition.to_owned(),
+            is_known: schema.condition_named(condition).is_some(),
             subject: kind,
             relation: text(),
         }),

@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 
 use super::error::EngineError;
+use super::given::Given;
 use super::view::View;
 use crate::eval;
 use crate::storage::Remembered;
-use crate::tuple::{Tuple, TupleKey};
+use crate::tuple::TupleKey;
 
 /// One of several checks.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct BatchItem {
     /// Object, relation and subject.
     pub tuple: TupleKey,
-    /// Tuples that count for this one alone.
-    pub contextual: Vec<Tuple>,
+    /// What counts for this one alone.
+    pub given: Given,
 }
 
 impl View<'_> {
@@ -28,8 +29,9 @@ impl View<'_> {
             if let Some(&allowed) = allowed.get(item) {
                 return Ok(allowed);
             }
-            let answer = self.over(&state, &item.contextual, |state| {
-                Ok(eval::check(&self.program, state, item.tuple.as_ref(), limits)?.allowed)
+            let answer = self.over(&state, &item.given.tuples, |state| {
+                let (tuple, context) = (item.tuple.as_ref(), &item.given.context);
+                Ok(eval::check(&self.program, state, tuple, context, limits)?.allowed)
             })?;
             allowed.insert(item, answer);
             Ok(answer)

@@ -3,9 +3,10 @@
 use super::Engine;
 use super::at::At;
 use super::error::EngineError;
+use super::given::Given;
 use super::view::View;
 use crate::eval::{self, Answer, EvalError, Limits, Work};
-use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
+use crate::tuple::{SchemaId, StoreId, Token, TupleRef};
 
 /// A check.
 #[derive(Debug, Clone)]
@@ -16,8 +17,8 @@ pub struct CheckRequest<'q> {
     pub tuple: TupleRef<'q>,
     /// Under which schema; none: the one in force.
     pub schema: Option<SchemaId>,
-    /// Tuples that count for this question alone.
-    pub contextual: Vec<Tuple>,
+    /// What counts for this question alone.
+    pub given: Given,
     /// In which state.
     pub at: At,
 }
@@ -39,7 +40,7 @@ impl Engine {
     /// Answers a check in one state, under one snapshot.
     pub fn check(&self, request: CheckRequest<'_>) -> Result<CheckAnswer, EngineError> {
         let view = self.view(request.store, request.schema, &request.at)?;
-        let answer = view.check(request.tuple, &request.contextual)?;
+        let answer = view.check(request.tuple, &request.given)?;
         Ok(CheckAnswer {
             allowed: answer.allowed,
             token: view.token(),
@@ -50,10 +51,12 @@ impl Engine {
 }
 
 impl View<'_> {
-    /// Answers a check; some tuples may count for it alone.
-    pub fn check(&self, tuple: TupleRef<'_>, contextual: &[Tuple]) -> Result<Answer, EngineError> {
+    /// Answers a check.
+    pub fn check(&self, tuple: TupleRef<'_>, given: &Given) -> Result<Answer, EngineError> {
         let limits = &self.engine.settings().limits;
-        self.with(contextual, |state| Ok(eval::check(&self.program, state, tuple, limits)?))
+        self.with(&given.tuples, |state| {
+            Ok(eval::check(&self.program, state, tuple, &given.context, limits)?)
+        })
     }
 
     /// The same, when it takes at most so many reads; none: it takes more.
@@ -61,10 +64,12 @@ impl View<'_> {
         &self,
         reads_max: u64,
         tuple: TupleRef<'_>,
-        contextual: &[Tuple],
+        given: &Given,
     ) -> Result<Option<Answer>, EngineError> {
         let limits = Limits { reads_max, ..self.engine.settings().limits };
-        let answer = self.with(contextual, |state| Ok(eval::check(&self.program, state, tuple, &limits)?));
+        let answer = self.with(&given.tuples, |state| {
+            Ok(eval::check(&self.program, state, tuple, &given.context, &limits)?)
+        });
         match answer {
             Err(EngineError::Eval(EvalError::TooManyReads(_))) => Ok(None),
             other => other.map(Some),

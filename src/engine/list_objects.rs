@@ -3,19 +3,22 @@
 use std::ops::ControlFlow;
 
 use super::error::EngineError;
+use super::given::Given;
 use super::view::View;
 use crate::eval::{self, ListObjects, Listed};
-use crate::tuple::{ObjectRef, Tuple};
+use crate::tuple::ObjectRef;
 
 impl View<'_> {
-    /// Visits the objects, without holding them in memory; some tuples may count for the list alone.
+    /// Visits the objects, without holding them in memory.
     pub fn list_objects(
         &self,
         request: &ListObjects<'_>,
-        contextual: &[Tuple],
+        given: &Given,
         visit: &mut dyn FnMut(ObjectRef<'_>) -> ControlFlow<()>,
     ) -> Result<Listed, EngineError> {
         let limits = &self.engine.settings().limits;
-        self.with(contextual, |state| Ok(eval::list_objects(&self.program, state, request, limits, visit)?))
+        self.with(&given.tuples, |state| {
+            Ok(eval::list_objects(&self.program, state, request, &given.context, limits, visit)?)
+        })
     }
 }

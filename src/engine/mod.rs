@@ -13,6 +13,7 @@ mod delete_store;
 mod digest;
 mod error;
 mod expand;
+mod given;
 mod list_objects;
 mod list_stores;
 mod list_subjects;
@@ -37,6 +38,7 @@ use crate::eval::Program;
 use crate::storage::{Database, TupleReader, Writer};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
 
+pub use crate::condition::{ConditionError, Context};
 pub use crate::eval::{
     EvalError, ExpandNode, Expansion, Follow, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume,
     UsersetNode,
@@ -54,6 +56,7 @@ pub use collect::CollectAnswer;
 pub use digest::digest;
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
+pub use given::Given;
 pub use period::{Cause, Moment, Period, Since, Until};
 pub use precondition::{Precondition, PreconditionError};
 pub use purge::PurgeAnswer;

@@ -9,10 +9,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::error::EngineError;
+use super::given::Given;
 use super::view::View;
 use crate::eval::{self, Answer, EvalError};
 use crate::storage::{ChangeRecord, Reads, Recorder, StorageError, StoreRecord, TupleReader};
-use crate::tuple::{Revision, Timestamp, Tuple, TupleRef};
+use crate::tuple::{Revision, Timestamp, TupleRef};
 
 /// How long the whole search may take.
 const TIME_MAX: Duration = Duration::from_secs(10);
@@ -107,7 +108,7 @@ struct Search<'v> {
     view: &'v View<'v>,
     store: StoreRecord,
     tuple: TupleRef<'v>,
-    contextual: &'v [Tuple],
+    given: &'v Given,
     deadline: Instant,
     /// Revisions that wrote schemas, in order; empty where the schema is named.
     schemas: Vec<Revision>,
@@ -119,7 +120,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// [`EvalError::TimedOut`] also where the search takes too long.
-    pub fn period(&self, tuple: TupleRef<'_>, contextual: &[Tuple]) -> Result<Period, EngineError> {
+    pub fn period(&self, tuple: TupleRef<'_>, given: &Given) -> Result<Period, EngineError> {
         let token = self.token();
         let store = self.engine.store(token.store)?;
         let mut schemas = Vec::new();
@@ -129,7 +130,7 @@ impl View<'_> {
             schemas.reverse();
         }
         let deadline = Instant::now() + TIME_MAX;
-        let search = Search { view: self, store, tuple, contextual, deadline, schemas };
+        let search = Search { view: self, store, tuple, given, deadline, schemas };
         let begin = search.evaluate(token.revision, token.time)?;
         Ok(Period { since: search.since(&begin)?, until: search.until(&begin)? })
     }
@@ -273,8 +274,8 @@ impl Search<'_> {
         let asked = || -> Result<Answer, EngineError> {
             let program = self.view.program_for(&self.store, state.schema()?)?;
             let limits = &self.view.engine.settings().limits;
-            super::view::over(&program, &recorder, self.contextual, |reader| {
-                Ok(eval::check(&program, reader, self.tuple, limits)?)
+            super::view::over(&program, &recorder, &self.given.tuples, |reader| {
+                Ok(eval::check(&program, reader, self.tuple, &self.given.context, limits)?)
             })
         };
         let outcome = match asked() {

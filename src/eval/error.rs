@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use crate::condition::ConditionError;
 use crate::storage::StorageError;
+use crate::tuple::TupleKey;
 
 /// A question that could not be answered. None of these ever means no.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,16 @@ pub enum EvalError {
         "the expansion nests more than {0} levels deep: ask for fewer hops, or shorten the chain of relations"
     )]
     TooNested(usize),
+    /// The answer hangs on a condition that cannot be evaluated.
+    #[error("condition `{condition}` of tuple `{tuple}` cannot be evaluated: {cause}")]
+    Condition {
+        /// The condition.
+        condition: Box<str>,
+        /// The first tuple that has it, with this context.
+        tuple: Box<TupleKey>,
+        /// Why not.
+        cause: ConditionError,
+    },
     /// The state could not be read.
     #[error(transparent)]
     Storage(#[from] StorageError),

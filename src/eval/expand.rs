@@ -2,9 +2,11 @@
 
 use std::ops::ControlFlow;
 
+use super::conditions::Conditions;
 use super::error::EvalError;
 use super::meter::{Limits, Meter};
 use super::program::{Program, find_relation, find_type};
+use crate::condition::Context;
 use crate::schema::resolved::{Arrow, RelationIndex, RestrictionShape, Rewrite};
 use crate::storage::{Row, TupleReader};
 use crate::tuple::{Object, ObjectRef, Relation, Subject, SubjectKind, SubjectRef};
@@ -87,8 +89,17 @@ pub fn expand(
 ) -> Result<UsersetNode, EvalError> {
     let object_type = find_type(program.schema(), object.object_type())?;
     let relation = find_relation(program.schema(), object_type, relation)?;
-    let mut run =
-        Run { program, meter: Meter::new(state, limits), limits, nodes: 0, nesting: 0, path: Vec::new() };
+    // None is evaluated: everybody who is written is shown.
+    let context = Context::default();
+    let conditions = Conditions::new(&context);
+    let mut run = Run {
+        program,
+        meter: Meter::new(state, limits, &conditions),
+        limits,
+        nodes: 0,
+        nesting: 0,
+        path: Vec::new(),
+    };
     let hops = match follow {
         Follow::OneLevel => None,
         Follow::Hops(hops) => Some(hops),

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use super::conditions::{Counts, Fault};
 use super::error::EvalError;
 use super::meter::Meter;
 use super::program::{Program, Question};
@@ -15,6 +16,14 @@ pub(super) struct Child {
     pub(super) id: Box<str>,
 }
 
+/// A subproblem that a tuple leads to.
+#[derive(Debug)]
+pub(super) struct Edge {
+    pub(super) child: Child,
+    /// Whether the tuple counts cannot be told.
+    pub(super) fault: Option<Fault>,
+}
+
 /// Whether a tuple on this very relation names the subject, or everybody of its type.
 pub(super) fn direct_match(
     program: &Program,
@@ -22,18 +31,24 @@ pub(super) fn direct_match(
     question: &Question<'_>,
     relation: RelationIndex,
     id: &str,
-) -> Result<bool, EvalError> {
+) -> Result<Counts, EvalError> {
     let object = ObjectRef::from_checked(program.type_name(relation), id);
     let name = program.relation_name(relation);
+    let mut found = Counts::No;
     for (subject, shape) in question.as_written() {
+        let tuple = TupleRef { object, relation: name, subject };
         if program.may_hold(relation, question.subject_type, shape)
-            && let Some(row) = meter.get(TupleRef { object, relation: name, subject })?
+            && let Some(row) = meter.get(tuple)?
             && program.allows(relation, question.subject_type, shape, &row)
         {
-            return Ok(true);
+            match meter.conditions().counts(program, tuple, &row) {
+                Counts::Yes => return Ok(Counts::Yes),
+                Counts::Unknown(fault) => found = Counts::Unknown(fault),
+                Counts::No => {}
+            }
         }
     }
-    Ok(false)
+    Ok(found)
 }
 
 /// What the usersets written on a relation say: one hop.
@@ -41,7 +56,7 @@ pub(super) enum Usersets {
     /// Known at once: whether one of them holds the subject.
     Decided(bool),
     /// The subproblems they lead to.
-    Children(Vec<Child>),
+    Edges(Vec<Edge>),
 }
 
 /// Rows looked at before the other side is tried; doubled at each turn.
@@ -60,13 +75,13 @@ pub(super) fn usersets(
     id: &str,
 ) -> Result<Usersets, EvalError> {
     if !program.ends_at_names(relation) {
-        return Ok(Usersets::Children(userset_children(program, meter, relation, id, usize::MAX)?));
+        return Ok(Usersets::Edges(userset_edges(program, meter, relation, id, usize::MAX)?));
     }
     let mut rows = SIDE_ROWS;
     loop {
-        let children = userset_children(program, meter, relation, id, rows)?;
-        if children.len() < rows {
-            return Ok(Usersets::Children(children));
+        let edges = userset_edges(program, meter, relation, id, rows)?;
+        if edges.len() < rows {
+            return Ok(Usersets::Edges(edges));
         }
         rows *= 2;
         if let Some(groups) = groups_of_subject(program, meter, question, relation, rows)? {
@@ -82,23 +97,29 @@ pub(super) fn usersets(
 }
 
 /// The subproblems that the usersets written on this relation lead to, at most `enough` of them.
-pub(super) fn userset_children(
+pub(super) fn userset_edges(
     program: &Program,
     meter: &mut Meter<'_>,
     relation: RelationIndex,
     id: &str,
     enough: usize,
-) -> Result<Vec<Child>, EvalError> {
+) -> Result<Vec<Edge>, EvalError> {
     let mut found = Vec::new();
     if !program.may_hold_usersets(relation) {
         return Ok(found);
     }
     let object = ObjectRef::from_checked(program.type_name(relation), id);
-    meter.subjects(object, program.relation_name(relation), SubjectKind::Userset, |subject, row| {
-        if let Some(relation) = program.valid_userset(relation, subject, row)
-            && let SubjectRef::Userset(object, _) = subject
+    let (conditions, name) = (meter.conditions(), program.relation_name(relation));
+    meter.subjects(object, name, SubjectKind::Userset, |subject, row| {
+        if let Some(asked) = program.valid_userset(relation, subject, row)
+            && let SubjectRef::Userset(group, _) = subject
         {
-            found.push(Child { relation, id: object.id().into() });
+            let child = || Child { relation: asked, id: group.id().into() };
+            match conditions.counts(program, TupleRef { object, relation: name, subject }, row) {
+                Counts::No => {}
+                Counts::Yes => found.push(Edge { child: child(), fault: None }),
+                Counts::Unknown(fault) => found.push(Edge { child: child(), fault: Some(fault) }),
+            }
         }
         if found.len() < enough { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
@@ -156,25 +177,45 @@ fn names_userset(
     Ok(row.is_some_and(|row| program.valid_userset(relation, subject, &row).is_some()))
 }
 
-/// The subproblems that an arrow leads to: one hop. The answer is the number of parents, also those of a type without
-/// the relation, which lead nowhere.
-pub(super) fn arrow_children(
+/// What is known of the parents that an arrow leads to, beside the subproblems.
+#[derive(Debug, Default)]
+pub(super) struct Parents {
+    /// How many there surely are.
+    pub(super) certain: usize,
+    /// One of them is of a type without the relation: it leads nowhere.
+    pub(super) has_dead_end: bool,
+    /// There may be one of that kind.
+    pub(super) dead_end_fault: Option<Fault>,
+}
+
+/// The subproblems that an arrow leads to: one hop.
+pub(super) fn arrow_edges(
     program: &Program,
     meter: &mut Meter<'_>,
     arrow: &Arrow,
     id: &str,
-    found: &mut Vec<Child>,
-) -> Result<usize, EvalError> {
+    found: &mut Vec<Edge>,
+) -> Result<Parents, EvalError> {
     let object = ObjectRef::from_checked(program.type_name(arrow.tupleset), id);
-    let mut parents = 0;
-    meter.subjects(object, program.relation_name(arrow.tupleset), SubjectKind::Object, |subject, row| {
+    let mut parents = Parents::default();
+    let (conditions, name) = (meter.conditions(), program.relation_name(arrow.tupleset));
+    meter.subjects(object, name, SubjectKind::Object, |subject, row| {
         let Some(parent_type) = program.valid_parent(arrow.tupleset, subject, row) else {
             return ControlFlow::Continue(());
         };
-        parents += 1;
+        let fault = match conditions.counts(program, TupleRef { object, relation: name, subject }, row) {
+            Counts::No => return ControlFlow::Continue(()),
+            Counts::Yes => None,
+            Counts::Unknown(fault) => Some(fault),
+        };
+        parents.certain += usize::from(fault.is_none());
         let target = arrow.targets.iter().find(|(target_type, _)| *target_type == parent_type);
-        if let (Some(&(_, relation)), SubjectRef::Object(parent)) = (target, subject) {
-            found.push(Child { relation, id: parent.id().into() });
+        match (target, subject) {
+            (Some(&(_, relation)), SubjectRef::Object(parent)) => {
+                found.push(Edge { child: Child { relation, id: parent.id().into() }, fault });
+            }
+            _ if fault.is_none() => parents.has_dead_end = true,
+            _ => parents.dead_end_fault = fault,
         }
         ControlFlow::Continue(())
     })?;

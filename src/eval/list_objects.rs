@@ -14,10 +14,12 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use super::backward::{Backward, Over, Step};
+use super::conditions::{Conditions, Counts};
 use super::error::EvalError;
 use super::ground::Child;
 use super::meter::{Limits, Meter, Work};
 use super::program::{Program, find_relation, find_type, subject_shape};
+use crate::condition::Context;
 use crate::schema::resolved::{RelationIndex, RestrictionShape, TypeIndex};
 use crate::storage::TupleReader;
 use crate::tuple::{ObjectRef, Subject, SubjectRef, TupleRef};
@@ -78,6 +80,7 @@ pub fn list_objects(
     program: &Program,
     state: &dyn TupleReader,
     request: &ListObjects<'_>,
+    context: &Context,
     limits: &Limits,
     visit: &mut dyn FnMut(ObjectRef<'_>) -> ControlFlow<()>,
 ) -> Result<Listed, EvalError> {
@@ -91,15 +94,17 @@ pub fn list_objects(
         depth_max: limits.depth_max,
         ..*limits
     };
+    let conditions = Conditions::new(context);
     let mut run = Run {
         program,
+        context,
         back: program.backward(target),
-        meter: Meter::new(state, &walk_limits),
+        meter: Meter::new(state, &walk_limits, &conditions),
         state,
         request,
         limits,
         target,
-        only_unions: schema.graph().only_unions(target),
+        only_unions: schema.graph().only_unions(target) && !schema.has_conditions(),
         seen: HashMap::new(),
         waiting: VecDeque::new(),
         later: Vec::new(),
@@ -185,8 +190,10 @@ struct Run<'r> {
     meter: Meter<'r>,
     state: &'r dyn TupleReader,
     request: &'r ListObjects<'r>,
+    context: &'r Context,
     limits: &'r Limits,
     target: RelationIndex,
+    /// Whatever is not sure to hold lies beyond the depth limit.
     only_unions: bool,
     /// Subproblems that lead on, or are of the listed relation.
     seen: HashMap<Child, Reached>,
@@ -294,8 +301,9 @@ impl Run<'_> {
         let mut after: Option<Box<str>> = None;
         loop {
             let ids = read(self.program, &mut self.meter, &source, after.as_deref(), CHUNK_ROWS)?;
-            for id in &ids.valid {
-                self.enter(source.to, id, source.reached, true)?;
+            for (id, is_doubtful) in &ids.valid {
+                let reached = if *is_doubtful { Reached::MayHold } else { source.reached };
+                self.enter(source.to, id, reached, true)?;
             }
             match ids.more_behind {
                 Some(last) => after = Some(last),
@@ -365,7 +373,7 @@ impl Run<'_> {
             return Ok(false);
         }
         let tuple = TupleRef { object, relation: self.request.relation, subject: self.request.subject };
-        match super::check(self.program, self.state, tuple, self.limits) {
+        match super::check(self.program, self.state, tuple, self.context, self.limits) {
             Ok(answer) => Ok(answer.allowed),
             Err(EvalError::TooDeep(_)) => {
                 self.too_deep = true;
@@ -387,31 +395,31 @@ impl Run<'_> {
         }
         for (holds, points) in [(true, true), (false, false)].map(|(holds, is_sure)| {
             let of_kind = self.points.iter().filter(|(_, sure)| **sure == is_sure);
-            (holds, of_kind.map(|(id, _)| id.clone()).collect())
+            (holds, of_kind.map(|(id, _)| (id.clone(), false)).collect())
         }) {
             inputs.push(Input { source: None, holds, ready: points, more: None });
         }
         self.points.clear();
         let mut heads = BinaryHeap::with_capacity(inputs.len());
         for (at, input) in inputs.iter_mut().enumerate() {
-            if let Some(id) = input.next(self.program, &mut self.meter, rows)? {
-                heads.push(Reverse((id, at)));
+            if let Some((id, is_doubtful)) = input.next(self.program, &mut self.meter, rows)? {
+                heads.push(Reverse((id, at, is_doubtful)));
             }
         }
-        while let Some(Reverse((id, at))) = heads.pop() {
-            let mut holds = inputs[at].holds;
+        while let Some(Reverse((id, at, is_doubtful))) = heads.pop() {
+            let mut holds = inputs[at].holds && !is_doubtful;
             let mut from = vec![at];
-            while let Some(Reverse((next, at))) = heads.peek()
+            while let Some(Reverse((next, at, is_doubtful))) = heads.peek()
                 && *next == id
             {
-                holds |= inputs[*at].holds;
+                holds |= inputs[*at].holds && !is_doubtful;
                 from.push(*at);
                 heads.pop();
             }
             self.candidate(&id, holds)?;
             for at in from {
-                if let Some(next) = inputs[at].next(self.program, &mut self.meter, rows)? {
-                    heads.push(Reverse((next, at)));
+                if let Some((next, is_doubtful)) = inputs[at].next(self.program, &mut self.meter, rows)? {
+                    heads.push(Reverse((next, at, is_doubtful)));
                 }
             }
         }
@@ -423,7 +431,7 @@ impl Run<'_> {
 struct Input {
     source: Option<Source>,
     holds: bool,
-    ready: VecDeque<Box<str>>,
+    ready: VecDeque<(Box<str>, bool)>,
     /// Where to read on; none at the end.
     more: Option<Option<Box<str>>>,
 }
@@ -434,7 +442,7 @@ impl Input {
         program: &Program,
         meter: &mut Meter<'_>,
         rows: usize,
-    ) -> Result<Option<Box<str>>, EvalError> {
+    ) -> Result<Option<(Box<str>, bool)>, EvalError> {
         while self.ready.is_empty() {
             let (Some(source), Some(after)) = (&self.source, self.more.take()) else { return Ok(None) };
             let ids = read(program, meter, source, after.as_deref(), rows)?;
@@ -447,8 +455,9 @@ impl Input {
 
 /// Some of the objects that a source's tuples are on.
 struct Ids {
-    /// Those whose tuples the schema allows, each once, in order.
-    valid: Vec<Box<str>>,
+    /// Those whose tuples the schema allows and that count, each once, in order; and whether it cannot be told that the
+    /// tuple counts.
+    valid: Vec<(Box<str>, bool)>,
     /// There may be more, behind this one.
     more_behind: Option<Box<str>>,
 }
@@ -463,11 +472,21 @@ fn read(
     let mut ids = Ids { valid: Vec::new(), more_behind: None };
     let mut count = 0;
     let (object_type, relation) = (program.type_name(source.on), program.relation_name(source.on));
+    let conditions = meter.conditions();
     meter.objects(source.subject.as_ref(), object_type, relation, after, |object, row| {
         count += 1;
-        let is_new = ids.valid.last().is_none_or(|last| **last != *object.id());
-        if is_new && program.allows(source.on, source.subject_type, source.shape, row) {
-            ids.valid.push(object.id().into());
+        if program.allows(source.on, source.subject_type, source.shape, row) {
+            let tuple = TupleRef { object, relation, subject: source.subject.as_ref() };
+            let is_doubtful = match conditions.counts(program, tuple, row) {
+                Counts::No => None,
+                Counts::Yes => Some(false),
+                Counts::Unknown(_) => Some(true),
+            };
+            match (ids.valid.last_mut(), is_doubtful) {
+                (_, None) => {}
+                (Some((last, known)), Some(doubtful)) if **last == *object.id() => *known &= doubtful,
+                (_, Some(doubtful)) => ids.valid.push((object.id().into(), doubtful)),
+            }
         }
         if count < rows {
             return ControlFlow::Continue(());

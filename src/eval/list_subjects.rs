@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use super::conditions::{Conditions, Counts};
 use super::error::EvalError;
-use super::ground::{Child, arrow_children, userset_children};
+use super::ground::{Child, Edge, arrow_edges, userset_edges};
 use super::list_objects::{ListEnd, Listed, Resume};
 use super::meter::{Limits, Meter};
 use super::program::{Program, find_relation, find_type};
+use crate::condition::Context;
 use crate::schema::resolved::{ArrowOver, RelationIndex, RestrictionShape, Rewrite, TypeIndex};
 use crate::storage::TupleReader;
 use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
@@ -58,6 +60,7 @@ pub fn list_subjects(
     program: &Program,
     state: &dyn TupleReader,
     request: &ListSubjects<'_>,
+    context: &Context,
     limits: &Limits,
     visit: &mut dyn FnMut(SubjectRef<'_>, Holding) -> ControlFlow<()>,
 ) -> Result<Listed, EvalError> {
@@ -75,7 +78,8 @@ pub fn list_subjects(
         depth_max: limits.depth_max,
         ..*limits
     };
-    let mut meter = Meter::new(state, &walk_limits);
+    let conditions = Conditions::new(context);
+    let mut meter = Meter::new(state, &walk_limits, &conditions);
     meter.start_clock();
     let mut resume = request.after.cloned();
     let named = Layout::of(program, &mut meter, relation, request.object.id()).and_then(|mut layout| {
@@ -88,7 +92,7 @@ pub fn list_subjects(
         Err(EvalError::TimedOut(_)) if request.time_max.is_some() => ListEnd::TimedOut,
         named => {
             let (candidates, is_cut) = named?;
-            let questions = Questions { program, state, request, limits };
+            let questions = Questions { program, state, request, context, limits };
             questions.answer(&meter, candidates, is_cut, &mut resume, visit)?
         }
     };
@@ -232,19 +236,19 @@ impl Layout {
         match rewrite {
             Rewrite::Nil => {}
             Rewrite::Direct => {
-                let children = userset_children(program, meter, relation, id, usize::MAX)?;
+                let edges = userset_edges(program, meter, relation, id, usize::MAX)?;
                 self.nodes[at].direct.push(bearing);
-                self.lead_to(at, children, bearing, Over::Userset);
+                self.lead_to(at, edges, bearing, Over::Userset);
             }
             Rewrite::Computed(other) => {
                 let child = Child { relation: *other, id: id.clone() };
-                self.lead_to(at, vec![child], bearing, Over::Computed);
+                self.lead_to(at, vec![Edge { child, fault: None }], bearing, Over::Computed);
             }
             Rewrite::Arrow(arrow) => {
-                let mut children = Vec::new();
-                arrow_children(program, meter, arrow, id, &mut children)?;
+                let mut edges = Vec::new();
+                arrow_edges(program, meter, arrow, id, &mut edges)?;
                 let bearing = if arrow.over == ArrowOver::Any { bearing } else { doubtful };
-                self.lead_to(at, children, bearing, Over::Arrow);
+                self.lead_to(at, edges, bearing, Over::Arrow);
             }
             Rewrite::Union(operands) => {
                 for operand in operands {
@@ -264,10 +268,12 @@ impl Layout {
         Ok(())
     }
 
-    fn lead_to(&mut self, at: usize, children: Vec<Child>, bearing: Bearing, over: Over) {
+    fn lead_to(&mut self, at: usize, edges: Vec<Edge>, bearing: Bearing, over: Over) {
         let distance = self.nodes[at].distance + over.hops();
-        for child in children {
+        for Edge { child, fault } in edges {
             let to = self.node(child, distance, over.hops());
+            // A tuple of which it cannot be told whether it counts is not enough.
+            let bearing = Bearing { is_enough: bearing.is_enough && fault.is_none(), ..bearing };
             self.nodes[at].leads_to.push(Lead { to, bearing, over });
         }
     }
@@ -340,23 +346,26 @@ impl Layout {
             let object = ObjectRef::from_checked(program.type_name(relation), &node.child.id);
             let type_name = &*program.schema().type_at(subject_type).name;
             let by_id = &mut found.by_id;
-            meter.subjects(
-                object,
-                program.relation_name(relation),
-                SubjectKind::Object,
-                |subject, row| {
-                    if let SubjectRef::Object(subject) = subject
-                        && subject.object_type() == type_name
-                        && program.allows(relation, subject_type, RestrictionShape::Object, row)
-                    {
-                        match by_id.get_mut(subject.id()) {
-                            Some(known) => *known |= is_enough,
-                            None => drop(by_id.insert(subject.id().into(), is_enough)),
-                        }
-                    }
-                    ControlFlow::Continue(())
-                },
-            )?;
+            let (conditions, name) = (meter.conditions(), program.relation_name(relation));
+            meter.subjects(object, name, SubjectKind::Object, |subject, row| {
+                let SubjectRef::Object(named) = subject else { return ControlFlow::Continue(()) };
+                if named.object_type() != type_name
+                    || !program.allows(relation, subject_type, RestrictionShape::Object, row)
+                {
+                    return ControlFlow::Continue(());
+                }
+                let is_enough =
+                    match conditions.counts(program, TupleRef { object, relation: name, subject }, row) {
+                        Counts::No => return ControlFlow::Continue(()),
+                        Counts::Yes => is_enough,
+                        Counts::Unknown(_) => false,
+                    };
+                match by_id.get_mut(named.id()) {
+                    Some(known) => *known |= is_enough,
+                    None => drop(by_id.insert(named.id().into(), is_enough)),
+                }
+                ControlFlow::Continue(())
+            })?;
         }
         Ok(found)
     }
@@ -379,14 +388,18 @@ fn names_everybody(
     }
     let object = ObjectRef::from_checked(program.type_name(relation), &node.child.id);
     let subject = SubjectRef::Wildcard(&program.schema().type_at(subject_type).name);
-    let row = meter.get(TupleRef { object, relation: program.relation_name(relation), subject })?;
-    Ok(row.is_some_and(|row| program.allows(relation, subject_type, shape, &row)))
+    let tuple = TupleRef { object, relation: program.relation_name(relation), subject };
+    Ok(meter.get(tuple)?.is_some_and(|row| {
+        program.allows(relation, subject_type, shape, &row)
+            && meter.conditions().counts(program, tuple, &row) != Counts::No
+    }))
 }
 
 struct Questions<'q> {
     program: &'q Program,
     state: &'q dyn TupleReader,
     request: &'q ListSubjects<'q>,
+    context: &'q Context,
     limits: &'q Limits,
 }
 
@@ -450,7 +463,7 @@ impl Questions<'_> {
 
     fn check(&self, subject: SubjectRef<'_>, too_deep: &mut bool) -> Result<bool, EvalError> {
         let tuple = TupleRef { object: self.request.object, relation: self.request.relation, subject };
-        match super::check(self.program, self.state, tuple, self.limits) {
+        match super::check(self.program, self.state, tuple, self.context, self.limits) {
             Ok(answer) => Ok(answer.allowed),
             Err(EvalError::TooDeep(_)) => {
                 *too_deep = true;

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use super::conditions::Conditions;
 use super::error::EvalError;
 use crate::storage::{Row, StorageError, TupleReader};
 use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
@@ -45,6 +46,7 @@ pub struct Work {
 pub(super) struct Meter<'a> {
     state: &'a dyn TupleReader,
     limits: &'a Limits,
+    conditions: &'a Conditions<'a>,
     /// The outer one: not looked at yet. The inner one: there is none.
     deadline: Option<Option<Instant>>,
     work: Work,
@@ -54,9 +56,13 @@ pub(super) struct Meter<'a> {
 const READS_PER_CLOCK: u64 = 256;
 
 impl<'a> Meter<'a> {
-    pub(super) fn new(state: &'a dyn TupleReader, limits: &'a Limits) -> Meter<'a> {
+    pub(super) fn new(
+        state: &'a dyn TupleReader,
+        limits: &'a Limits,
+        conditions: &'a Conditions<'a>,
+    ) -> Meter<'a> {
         // The clock is read only when a question turns out to be long.
-        Meter { state, limits, deadline: None, work: Work::default() }
+        Meter { state, limits, conditions, deadline: None, work: Work::default() }
     }
 
     /// Counts the time from now on, not from the first time that the clock is looked at.
@@ -76,6 +82,11 @@ impl<'a> Meter<'a> {
 
     pub(super) fn limits(&self) -> &'a Limits {
         self.limits
+    }
+
+    /// The conditions of the question, to be asked while rows are visited.
+    pub(super) fn conditions(&self) -> &'a Conditions<'a> {
+        self.conditions
     }
 
     pub(super) fn work(&self) -> Work {
@@ -144,7 +155,7 @@ impl<'a> Meter<'a> {
         if spent > self.limits.reads_max {
             return Err(EvalError::TooManyReads(self.limits.reads_max));
         }
-        if spent.is_multiple_of(READS_PER_CLOCK) {
+        if spent.is_multiple_of(READS_PER_CLOCK) || self.conditions.were_evaluated() {
             let now = Instant::now();
             let deadline = *self.deadline.get_or_insert_with(|| now.checked_add(self.limits.time_max));
             if deadline.is_some_and(|deadline| now > deadline) {

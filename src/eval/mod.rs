@@ -8,10 +8,14 @@
 //! (from a tuple's userset, or over a parent) that lead to it from the question, by any dependency. Subproblems
 //! farther away than the limit are not evaluated: where the answer hangs on one, it is an error, never a no.
 //!
+//! **Conditions.** A tuple whose condition is false does not exist. Where a condition cannot be evaluated, the tuple may or
+//! may not exist: the answer is the one that both ways give (Kleene's three values), else the error.
+//!
 //! Two ways lead to the same meaning: relations whose graph holds only unions are walked breadth-first with one visited
 //! set (`walk`); everywhere else the subproblems are laid out as a graph of formulas and solved (`solve`).
 
 mod backward;
+mod conditions;
 mod error;
 mod expand;
 mod ground;
@@ -29,6 +33,7 @@ pub use list_subjects::{Holding, ListSubjects, list_subjects};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
 
+use crate::condition::Context;
 use crate::storage::TupleReader;
 use crate::tuple::TupleRef;
 
@@ -41,7 +46,7 @@ pub struct Answer {
     pub work: Work,
 }
 
-/// Whether a subject holds a relation on an object, in one state.
+/// Whether a subject holds a relation on an object, in one state; the context has the values of conditions' parameters.
 ///
 /// # Errors
 /// Names that the schema does not have, a limit that was reached before the answer was known, or storage.
@@ -49,10 +54,12 @@ pub fn check(
     program: &Program,
     state: &dyn TupleReader,
     tuple: TupleRef<'_>,
+    context: &Context,
     limits: &Limits,
 ) -> Result<Answer, EvalError> {
     let question = Question::resolve(program.schema(), tuple)?;
-    let mut meter = meter::Meter::new(state, limits);
+    let conditions = conditions::Conditions::new(context);
+    let mut meter = meter::Meter::new(state, limits, &conditions);
     let allowed = if program.schema().graph().only_unions(question.relation) {
         walk::check(program, &mut meter, &question)?
     } else {

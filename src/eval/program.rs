@@ -58,10 +58,13 @@ impl Program {
     fn all_usersets_name_subjects(&self, relation: RelationIndex) -> bool {
         let names_subjects = |userset| {
             self.flat(userset).is_some_and(|flat| {
-                flat.arrows.is_empty() && !flat.direct.iter().any(|&member| self.may_hold_usersets(member))
+                let names_more = |&member: &_| self.may_hold_usersets(member) || self.has_conditions(member);
+                flat.arrows.is_empty() && !flat.direct.iter().any(names_more)
             })
         };
-        self.may_hold_usersets(relation) && self.usersets_of(relation).all(names_subjects)
+        self.may_hold_usersets(relation)
+            && !self.has_conditions(relation)
+            && self.usersets_of(relation).all(names_subjects)
     }
 
     /// The relations that usersets written on a relation may ask for.
@@ -130,6 +133,11 @@ impl Program {
                 condition == row.condition.as_ref().map(|condition| condition.name())
             }
         })
+    }
+
+    /// Whether tuples on the relation may carry a condition.
+    fn has_conditions(&self, relation: RelationIndex) -> bool {
+        self.schema.relation_at(relation).restrictions.iter().any(|it| it.condition.is_some())
     }
 
     /// Whether any tuple with this shape of subject can be valid on the relation.

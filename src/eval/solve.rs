@@ -8,8 +8,9 @@
 
 use std::collections::HashMap;
 
+use super::conditions::{Counts, Fault};
 use super::error::EvalError;
-use super::ground::{Child, Usersets, arrow_children, direct_match, userset_children, usersets};
+use super::ground::{Child, Edge, Parents, Usersets, arrow_edges, direct_match, userset_edges, usersets};
 use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 use crate::schema::resolved::{ArrowOver, RelationIndex, Rewrite};
@@ -21,7 +22,7 @@ pub(super) fn check(
 ) -> Result<bool, EvalError> {
     let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen)?;
     if !graph.hangs_on_far(ROOT) {
-        return Ok(graph.value(ROOT) == Value::True);
+        return graph.answer();
     }
     // Distance is measured on the whole graph, and what was decided early has not been laid out: it may hold shorter
     // ways. Such a question is about to become an error, so what this costs does not matter.
@@ -29,7 +30,7 @@ pub(super) fn check(
     if graph.hangs_on_far(ROOT) {
         return Err(EvalError::TooDeep(meter.limits().depth_max));
     }
-    Ok(graph.value(ROOT) == Value::True)
+    graph.answer()
 }
 
 const ROOT: usize = 0;
@@ -54,6 +55,8 @@ enum Extent {
 #[derive(Debug)]
 enum Formula {
     Constant(bool),
+    /// Whether a tuple counts, which cannot be told.
+    Doubt(Fault),
     Node(usize),
     Any(Vec<Formula>),
     All(Vec<Formula>),
@@ -152,7 +155,7 @@ impl<'g> Graph<'g> {
             return;
         }
         match formula {
-            Formula::Constant(_) => {}
+            Formula::Constant(_) | Formula::Doubt(_) => {}
             Formula::Node(node) => visit(*node),
             Formula::Any(children) | Formula::All(children) => {
                 for child in children {
@@ -175,10 +178,44 @@ impl<'g> Graph<'g> {
                 .any(|far| self.nodes[far].formula.is_none())
     }
 
+    /// When nothing lies too far away. What is open then hangs on a doubt, or could be true only through its own denial.
+    fn answer(&self) -> Result<bool, EvalError> {
+        match self.value(ROOT) {
+            Value::True => Ok(true),
+            Value::False => Ok(false),
+            Value::Open => match self.doubt(ROOT) {
+                Some(fault) => Err(fault.error()),
+                None => Ok(false),
+            },
+        }
+    }
+
+    /// A doubt that a node's open value hangs on.
+    fn doubt(&self, node: usize) -> Option<&Fault> {
+        let reachable = self.reachable(node, Extent::WhereOpen).into_iter();
+        let open = reachable.filter(|&node| self.value(node) == Value::Open);
+        open.filter_map(|node| self.nodes[node].formula.as_ref()).find_map(|formula| self.doubt_in(formula))
+    }
+
+    fn doubt_in<'f>(&self, formula: &'f Formula) -> Option<&'f Fault> {
+        if self.evaluate(formula) != Value::Open {
+            return None;
+        }
+        match formula {
+            Formula::Doubt(fault) => Some(fault),
+            Formula::Constant(_) | Formula::Node(_) => None,
+            Formula::Any(children) | Formula::All(children) => {
+                children.iter().find_map(|child| self.doubt_in(child))
+            }
+            Formula::Without(base, subtract) => self.doubt_in(base).or_else(|| self.doubt_in(subtract)),
+        }
+    }
+
     fn evaluate(&self, formula: &Formula) -> Value {
         match formula {
             Formula::Constant(true) => Value::True,
             Formula::Constant(false) => Value::False,
+            Formula::Doubt(_) => Value::Open,
             Formula::Node(node) => self.nodes[*node].value,
             Formula::Any(children) => self.first_or(children, Value::True, Value::False),
             Formula::All(children) => self.first_or(children, Value::False, Value::True),
@@ -276,6 +313,8 @@ impl<'g> Graph<'g> {
     fn could_be_true(&self, formula: &Formula, possible: &[bool]) -> bool {
         match formula {
             Formula::Constant(value) => *value,
+            // It could be either.
+            Formula::Doubt(_) => true,
             Formula::Node(node) => possible[*node],
             Formula::Any(children) => children.iter().any(|child| self.could_be_true(child, possible)),
             Formula::All(children) => children.iter().all(|child| self.could_be_true(child, possible)),
@@ -355,11 +394,14 @@ impl<'g> Graph<'g> {
 
     /// A relation that is a union all the way: everything it looks at on this object, at once.
     fn flat_formula(&mut self, meter: &mut Meter<'_>, at: &Place, flat: &Flat) -> Result<Formula, EvalError> {
-        let mut holds = flat.members.iter().any(|&member| self.question.is_userset(member, &at.id));
+        let holds = flat.members.iter().any(|&member| self.question.is_userset(member, &at.id));
+        let mut here = Here { holds, doubt: None };
         for &relation in &flat.direct {
-            holds = holds || direct_match(self.program, meter, self.question, relation, &at.id)?;
+            if !here.holds {
+                here.add(direct_match(self.program, meter, self.question, relation, &at.id)?);
+            }
         }
-        if holds && self.extent == Extent::WhereOpen {
+        if here.holds && self.extent == Extent::WhereOpen {
             return Ok(Formula::Constant(true));
         }
         let mut found = Vec::new();
@@ -369,9 +411,9 @@ impl<'g> Graph<'g> {
             }
         }
         for arrow in &flat.arrows {
-            arrow_children(self.program, meter, arrow, &at.id, &mut found)?;
+            arrow_edges(self.program, meter, arrow, &at.id, &mut found)?;
         }
-        Ok(self.any(at, holds, found))
+        Ok(self.any(at, here, found))
     }
 
     fn rewrite_formula(
@@ -383,15 +425,16 @@ impl<'g> Graph<'g> {
         match rewrite {
             Rewrite::Nil => Ok(Formula::Constant(false)),
             Rewrite::Direct => {
-                let holds = direct_match(self.program, meter, self.question, at.relation, &at.id)?;
-                if holds && self.extent == Extent::WhereOpen {
+                let mut here = Here::default();
+                here.add(direct_match(self.program, meter, self.question, at.relation, &at.id)?);
+                if here.holds && self.extent == Extent::WhereOpen {
                     return Ok(Formula::Constant(true));
                 }
                 let mut found = Vec::new();
                 if self.add_usersets(meter, at, at.relation, &mut found)? {
                     return Ok(Formula::Constant(true));
                 }
-                Ok(self.any(at, holds, found))
+                Ok(self.any(at, here, found))
             }
             Rewrite::Computed(relation) => {
                 let child = Child { relation: *relation, id: at.id.clone() };
@@ -411,15 +454,11 @@ impl<'g> Graph<'g> {
             }
             Rewrite::Arrow(arrow) => {
                 let mut found = Vec::new();
-                let parents = arrow_children(self.program, meter, arrow, &at.id, &mut found)?;
+                let parents = arrow_edges(self.program, meter, arrow, &at.id, &mut found)?;
                 if arrow.over == ArrowOver::Any {
-                    return Ok(self.any(at, false, found));
+                    return Ok(self.any(at, Here::default(), found));
                 }
-                // A parent without the relation holds it for nobody.
-                let all_have_it = parents > 0 && found.len() == parents;
-                let mut formulas = vec![Formula::Constant(all_have_it)];
-                formulas.extend(found.into_iter().map(|child| self.child(at, child, at.distance + 1)));
-                Ok(Formula::All(formulas))
+                Ok(self.all(at, parents, found))
             }
             Rewrite::Union(children) => Ok(Formula::Any(self.operands(meter, at, children, Value::True)?)),
             Rewrite::Intersection(children) => {
@@ -464,30 +503,77 @@ impl<'g> Graph<'g> {
         meter: &mut Meter<'_>,
         at: &Place,
         relation: RelationIndex,
-        found: &mut Vec<Child>,
+        found: &mut Vec<Edge>,
     ) -> Result<bool, EvalError> {
         // What lies beyond the limit must not be decided, and the whole graph has to show all there is.
         if at.distance >= self.depth_max || self.extent == Extent::Everything {
-            found.extend(userset_children(self.program, meter, relation, &at.id, usize::MAX)?);
+            found.extend(userset_edges(self.program, meter, relation, &at.id, usize::MAX)?);
             return Ok(false);
         }
         match usersets(self.program, meter, self.question, relation, &at.id)? {
             Usersets::Decided(holds) => return Ok(holds),
-            Usersets::Children(children) => found.extend(children),
+            Usersets::Edges(edges) => found.extend(edges),
         }
         Ok(false)
     }
 
-    fn any(&mut self, at: &Place, holds: bool, found: Vec<Child>) -> Formula {
-        let mut formulas = vec![Formula::Constant(holds)];
-        formulas.extend(found.into_iter().map(|child| self.child(at, child, at.distance + 1)));
+    /// Something here, or one of those that tuples lead to.
+    fn any(&mut self, at: &Place, here: Here, found: Vec<Edge>) -> Formula {
+        let mut formulas = vec![Formula::Constant(here.holds)];
+        formulas.extend(here.doubt.map(Formula::Doubt));
+        for Edge { child, fault } in found {
+            let child = self.child(at, child, at.distance + 1);
+            formulas.push(match fault {
+                None => child,
+                Some(fault) => Formula::All(vec![Formula::Doubt(fault), child]),
+            });
+        }
         Formula::Any(formulas)
+    }
+
+    /// Every parent, of whom there has to be one. One without the relation holds it for nobody.
+    fn all(&mut self, at: &Place, parents: Parents, found: Vec<Edge>) -> Formula {
+        let mut formulas = vec![Formula::Constant(!parents.has_dead_end)];
+        let doubts =
+            || found.iter().filter_map(|edge| edge.fault.clone()).chain(parents.dead_end_fault.clone());
+        if parents.certain == 0 {
+            formulas.push(Formula::Any(doubts().map(Formula::Doubt).collect()));
+        }
+        formulas.extend(parents.dead_end_fault.clone().map(Formula::Doubt));
+        for Edge { child, fault } in found {
+            let child = self.child(at, child, at.distance + 1);
+            formulas.push(match fault {
+                None => child,
+                Some(fault) => Formula::Any(vec![Formula::Doubt(fault), child]),
+            });
+        }
+        Formula::All(formulas)
     }
 
     fn child(&mut self, at: &Place, child: Child, distance: u32) -> Formula {
         let node = self.node(child, distance);
         self.nodes[node].parents.push(at.node);
         Formula::Node(node)
+    }
+}
+
+/// What the tuples on the object itself say of the subject.
+#[derive(Default)]
+struct Here {
+    holds: bool,
+    /// One of them may count.
+    doubt: Option<Fault>,
+}
+
+impl Here {
+    fn add(&mut self, counts: Counts) {
+        match counts {
+            Counts::No => {}
+            Counts::Yes => self.holds = true,
+            Counts::Unknown(fault) => {
+                self.doubt.get_or_insert(fault);
+            }
+        }
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use super::conditions::{Counts, Fault};
 use super::error::EvalError;
-use super::ground::{Child, Usersets, arrow_children, direct_match, userset_children, usersets};
+use super::ground::{Child, Edge, Usersets, arrow_edges, direct_match, userset_edges, usersets};
 use super::meter::Meter;
 use super::program::{Flat, Program, Question};
 
@@ -14,14 +15,20 @@ pub(super) fn check(
     meter: &mut Meter<'_>,
     question: &Question<'_>,
 ) -> Result<bool, EvalError> {
-    let mut walk = Walk { program, question, may_turn: true, has_turned: false };
-    match walk.run(meter) {
+    let mut walk =
+        Walk { program, question, may_turn: true, has_turned: false, with_doubtful: false, fault: None };
+    let mut result = walk.run(meter);
+    if matches!(result, Err(EvalError::TooDeep(_))) && walk.has_turned {
         // Subproblems passed over from the other side were not marked as seen, so one of them may have been taken for
         // a new one beyond the limit.
-        Err(EvalError::TooDeep(_)) if walk.has_turned => {
-            walk.may_turn = false;
-            walk.run(meter)
-        }
+        walk.may_turn = false;
+        result = walk.run(meter);
+    }
+    let Some(fault) = walk.fault.take().filter(|_| result == Ok(false)) else { return result };
+    // No, if none of the tuples counts of which that cannot be told. And if all of them do?
+    walk.with_doubtful = true;
+    match walk.run(meter) {
+        Ok(true) | Err(EvalError::TooDeep(_)) => Err(fault.error()),
         result => result,
     }
 }
@@ -32,6 +39,10 @@ struct Walk<'w> {
     /// Whether usersets may be decided from the subject's side.
     may_turn: bool,
     has_turned: bool,
+    /// Whether tuples count of which that cannot be told.
+    with_doubtful: bool,
+    /// The first of them that did not.
+    fault: Option<Fault>,
 }
 
 impl Walk<'_> {
@@ -44,7 +55,7 @@ impl Walk<'_> {
         for depth in 0..=depth_max {
             for node in &level {
                 let Some(flat) = program.flat(node.relation) else { continue };
-                if holds_here(program, meter, question, flat, node)? {
+                if self.holds_here(meter, flat, node)? {
                     return Ok(true);
                 }
             }
@@ -63,16 +74,21 @@ impl Walk<'_> {
                         match usersets(program, meter, question, relation, &node.id)? {
                             Usersets::Decided(true) => return Ok(true),
                             Usersets::Decided(false) => self.has_turned = true,
-                            Usersets::Children(children) => found.extend(children),
+                            Usersets::Edges(edges) => found.extend(edges),
                         }
                     } else {
-                        found.extend(userset_children(program, meter, relation, &node.id, usize::MAX)?);
+                        found.extend(userset_edges(program, meter, relation, &node.id, usize::MAX)?);
                     }
                 }
                 for arrow in &flat.arrows {
-                    arrow_children(program, meter, arrow, &node.id, &mut found)?;
+                    arrow_edges(program, meter, arrow, &node.id, &mut found)?;
                 }
-                for child in found {
+                for Edge { child, fault } in found {
+                    if let Some(fault) = fault
+                        && !self.counts(fault)
+                    {
+                        continue;
+                    }
                     if visited.insert(child.clone()) {
                         next.push(child);
                     }
@@ -85,23 +101,26 @@ impl Walk<'_> {
         }
         Err(EvalError::TooDeep(depth_max))
     }
-}
 
-/// Whether the tuples of this one object decide for yes.
-fn holds_here(
-    program: &Program,
-    meter: &mut Meter<'_>,
-    question: &Question<'_>,
-    flat: &Flat,
-    node: &Child,
-) -> Result<bool, EvalError> {
-    if flat.members.iter().any(|&member| question.is_userset(member, &node.id)) {
-        return Ok(true);
-    }
-    for &relation in &flat.direct {
-        if direct_match(program, meter, question, relation, &node.id)? {
+    /// Whether the tuples of this one object decide for yes.
+    fn holds_here(&mut self, meter: &mut Meter<'_>, flat: &Flat, node: &Child) -> Result<bool, EvalError> {
+        let Walk { program, question, .. } = *self;
+        if flat.members.iter().any(|&member| question.is_userset(member, &node.id)) {
             return Ok(true);
         }
+        for &relation in &flat.direct {
+            match direct_match(program, meter, question, relation, &node.id)? {
+                Counts::Yes => return Ok(true),
+                Counts::Unknown(fault) if self.counts(fault.clone()) => return Ok(true),
+                Counts::Unknown(_) | Counts::No => {}
+            }
+        }
+        Ok(false)
     }
-    Ok(false)
+
+    /// Whether a tuple counts of which that cannot be told.
+    fn counts(&mut self, fault: Fault) -> bool {
+        self.fault.get_or_insert(fault);
+        self.with_doubtful
+    }
 }

@@ -71,12 +71,14 @@ fn place(source: &Source, condition: &ConditionDefinition, mistake: &Mistake) ->
     let Some(written) = source.text().get(span.start..span.end) else { return whole.clone() };
     let before = written.len() - written.trim_start().len();
     let in_source = |at: usize| {
-        let at = at.min(condition.expression.len());
-        let expression = &condition.expression[..condition.expression.floor_char_boundary(at)];
+        let expression = condition.expression.get(..at).unwrap_or(&condition.expression);
         let line = expression.matches('\n').count();
         let column = expression.len() - expression.rfind('\n').map_or(0, |newline| newline + 1);
         let line_start: usize = written[before..].split_inclusive('\n').take(line).map(str::len).sum();
-        span.start + before + line_start + column
+        (span.start + before + line_start + column).min(span.end)
     };
-    At::from(Span::new(in_source(wrong.start), in_source(wrong.end).max(in_source(wrong.start) + 1)))
+    let (start, end) = (in_source(wrong.start), in_source(wrong.end));
+    // Where it cannot be found, all of it is shown.
+    let is_sound = start < end && source.text().get(start..end).is_some();
+    if is_sound { At::from(Span::new(start, end)) } else { whole.clone() }
 }

@@ -138,6 +138,11 @@ impl Schema {
         self.type_at(object_type).relation_by_name.get(name).copied()
     }
 
+    /// Whether there are any conditions.
+    pub fn has_conditions(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
     /// The condition of this name.
     pub fn condition_named(&self, name: &str) -> Option<ConditionIndex> {
         let at = self.conditions.iter().position(|condition| &*condition.name == name)?;

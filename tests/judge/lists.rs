@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
-use stonetown::engine::{EngineError, View};
+use stonetown::engine::{Context, EngineError, Given, View};
 use stonetown::eval::{
     EvalError, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume, list_objects, list_subjects,
 };
@@ -42,10 +42,15 @@ impl Asked<'_> {
         visit: &mut dyn FnMut(ObjectRef<'_>) -> ControlFlow<()>,
     ) -> Result<Listed, EvalError> {
         match self {
-            Asked::State(state) => {
-                list_objects(&world.program, *state, request, &limits(world.depth_max), visit)
-            }
-            Asked::View(view) => view.list_objects(request, &[], visit).map_err(eval_error),
+            Asked::State(state) => list_objects(
+                &world.program,
+                *state,
+                request,
+                &Context::default(),
+                &limits(world.depth_max),
+                visit,
+            ),
+            Asked::View(view) => view.list_objects(request, &Given::default(), visit).map_err(eval_error),
         }
     }
 
@@ -56,10 +61,15 @@ impl Asked<'_> {
         visit: &mut dyn FnMut(SubjectRef<'_>, Holding) -> ControlFlow<()>,
     ) -> Result<Listed, EvalError> {
         match self {
-            Asked::State(state) => {
-                list_subjects(&world.program, *state, request, &limits(world.depth_max), visit)
-            }
-            Asked::View(view) => view.list_subjects(request, &[], visit).map_err(eval_error),
+            Asked::State(state) => list_subjects(
+                &world.program,
+                *state,
+                request,
+                &Context::default(),
+                &limits(world.depth_max),
+                visit,
+            ),
+            Asked::View(view) => view.list_subjects(request, &Given::default(), visit).map_err(eval_error),
         }
     }
 }

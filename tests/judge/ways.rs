@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, CheckRequest, Engine, EngineError, OnDuplicate, OnMissing, Settings, View, WriteRequest, admit,
+    At, CheckRequest, Context, Engine, EngineError, OnDuplicate, OnMissing, Settings, View, WriteRequest,
+    admit,
 };
 use stonetown::eval::{self, EvalError, Limits};
 use stonetown::storage::{Change, DatabaseOptions, Empty, Overlay, TupleReader};
@@ -54,7 +55,7 @@ pub(crate) fn limits(depth_max: u32) -> Limits {
 /// The evaluator's answer over a state.
 pub(crate) fn ask(world: &World, state: &dyn TupleReader, question: &TupleKey, depth_max: u32) -> Found {
     verdict(
-        eval::check(&world.program, state, question.as_ref(), &limits(depth_max))
+        eval::check(&world.program, state, question.as_ref(), &Context::default(), &limits(depth_max))
             .map(|answer| answer.allowed),
     )
 }
@@ -233,7 +234,7 @@ impl<'w> Stored<'w> {
             store: self.id,
             tuple: question.as_ref(),
             schema: None,
-            contextual: contextual.to_vec(),
+            given: contextual.to_vec().into(),
             at: At::Head,
         };
         match engine.check(request) {

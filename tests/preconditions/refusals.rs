@@ -122,6 +122,7 @@ fn the_schema_refuses_each_tuple_it_does_not_allow() {
         allowed: allowed.to_owned(),
     };
     let condition = |subject: &str, relation: &str| Rejection::ConditionNotAllowed {
+        is_known: false,
         condition: "in_hours".to_owned(),
         subject: subject.to_owned(),
         relation: relation.to_owned(),

@@ -3,8 +3,8 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use stonetown::engine::{
-    At, CheckRequest, Engine, EngineError, OnDuplicate, OnMissing, Precondition, ReadRequest, ReadTuple,
-    Settings, WriteAnswer, WriteRefusal, WriteRequest,
+    At, CheckRequest, Engine, EngineError, Given, OnDuplicate, OnMissing, Precondition, ReadRequest,
+    ReadTuple, Settings, WriteAnswer, WriteRefusal, WriteRequest,
 };
 use stonetown::schema::read_schema;
 use stonetown::tuple::{Revision, SchemaId, StoreId, TupleKey};
@@ -156,7 +156,7 @@ impl World {
         for text in tuples {
             let key: TupleKey = text.parse().unwrap();
             let (store, tuple) = (self.store, key.as_ref());
-            let request = CheckRequest { store, tuple, schema: None, contextual: Vec::new(), at: At::Head };
+            let request = CheckRequest { store, tuple, schema: None, given: Given::default(), at: At::Head };
             assert_eq!(self.engine.check(request).unwrap().allowed, expected, "{text}");
         }
     }

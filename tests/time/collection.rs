@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use stonetown::engine::{
-    At, ChangesFrom, ChangesRequest, Engine, EngineError, OnDuplicate, OnMissing, ReadRequest, Settings,
-    StorageError, TupleFilter, WriteRequest,
+    At, ChangesFrom, ChangesRequest, Engine, EngineError, Given, OnDuplicate, OnMissing, ReadRequest,
+    Settings, StorageError, TupleFilter, WriteRequest,
 };
 use stonetown::schema::Tree;
 use stonetown::storage::Retention;
@@ -79,7 +79,7 @@ fn a_long_read_keeps_its_horizon_and_gives_it_back() {
             // Its state can be asked for from elsewhere, and the log goes on from there.
             let at = At::Token(engine.seal(&begun));
             let view = engine.view(store, None, &at).unwrap();
-            assert!(view.check(tuples(0)[29_000].key.as_ref(), &[]).unwrap().allowed);
+            assert!(view.check(tuples(0)[29_000].key.as_ref(), &Given::default()).unwrap().allowed);
             let mut changes = 0;
             let from = ChangesFrom::After(engine.seal(&begun));
             let log = ChangesRequest { store, from, object_type: None };
@@ -213,7 +213,9 @@ fn collecting_what_has_ended_changes_no_answer() {
     let text = format!("doc:1#viewer@user:anne until {end}");
     let written = write(&engine, store, vec![text.parse().unwrap()], &[]);
     let key = "doc:1#viewer@user:anne".parse::<Tuple>().unwrap().key;
-    let ask = |at: At| engine.view(store, None, &at).unwrap().check(key.as_ref(), &[]).unwrap().allowed;
+    let ask = |at: At| {
+        engine.view(store, None, &at).unwrap().check(key.as_ref(), &Given::default()).unwrap().allowed
+    };
     while engine.newest(store).unwrap().time < end {
         std::thread::sleep(std::time::Duration::from_millis(1));
     }

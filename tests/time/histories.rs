@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stonetown::engine::{At, EngineError, EvalError, StorageError};
+use stonetown::engine::{At, EngineError, EvalError, Given, StorageError};
 use stonetown::storage::Retention;
 use stonetown::tuple::{Object, Subject, Timestamp, TupleKey};
 
@@ -154,7 +154,7 @@ fn ask(
     }
     asks.checks += 1;
     let expected = judge(world.program.schema(), &world.tuples, question, world.depth_max);
-    match view.check(question.as_ref(), &[]) {
+    match view.check(question.as_ref(), &Given::default()) {
         Ok(answer) => {
             let said = if answer.allowed { Verdict::Yes } else { Verdict::No };
             asks.yes += usize::from(answer.allowed);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stonetown::engine::{At, Cause, EngineError, EvalError, Period, Since, StorageError, Until};
+use stonetown::engine::{At, Cause, EngineError, EvalError, Given, Period, Since, StorageError, Until};
 use stonetown::tuple::{Revision, Timestamp, TupleKey};
 
 use super::generator::world;
@@ -84,8 +84,8 @@ fn ask(store: &Store, question: &TupleKey, random: &mut Random, seen: &mut Seen,
     let time = *random.pick(&times);
     let asked = || -> Result<(bool, Period), EngineError> {
         let view = store.engine().view(store.id, None, &At::Time(time))?;
-        let allowed = view.check(question.as_ref(), &[])?.allowed;
-        Ok((allowed, view.period(question.as_ref(), &[])?))
+        let allowed = view.check(question.as_ref(), &Given::default())?.allowed;
+        Ok((allowed, view.period(question.as_ref(), &Given::default())?))
     };
     let (allowed, period) = match asked() {
         Ok(answer) => answer,

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use stonetown::engine::{
-    At, ChangeKind, ChangesFrom, ChangesRequest, Engine, EngineError, EvalError, OnDuplicate, OnMissing,
-    ReadRequest, Settings, StorageError, WriteRequest,
+    At, ChangeKind, ChangesFrom, ChangesRequest, Engine, EngineError, EvalError, Given, OnDuplicate,
+    OnMissing, ReadRequest, Settings, StorageError, WriteRequest,
 };
 use stonetown::schema::Tree;
 use stonetown::tuple::{Object, StoreId, Token};
@@ -64,7 +64,7 @@ impl Place {
 
     fn check(&self, text: &str, at: &Token) -> Result<bool, StorageError> {
         let view = self.engine.view(self.store, None, &At::Token(self.engine.seal(at))).unwrap();
-        match view.check(text.parse::<stonetown::tuple::TupleKey>().unwrap().as_ref(), &[]) {
+        match view.check(text.parse::<stonetown::tuple::TupleKey>().unwrap().as_ref(), &Given::default()) {
             Ok(answer) => Ok(answer.allowed),
             Err(EngineError::Eval(EvalError::Storage(error))) => Err(error),
             Err(error) => panic!("{error}"),

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, Engine, EngineError, EvalError, ListObjects, OnDuplicate, OnMissing, StorageError, WriteRequest,
+    At, Engine, EngineError, EvalError, Given, ListObjects, OnDuplicate, OnMissing, StorageError,
+    WriteRequest,
 };
 use stonetown::eval::Program;
 use stonetown::schema::{Tree, read_schema};
@@ -184,7 +185,7 @@ fn ask(
     let answered = || -> Result<(Token, Heard), EngineError> {
         let view = engine.view(store, None, &at)?;
         if random.chance(70) {
-            let allowed = view.check(question.as_ref(), &[])?.allowed;
+            let allowed = view.check(question.as_ref(), &Given::default())?.allowed;
             return Ok((view.token(), Heard::Check(question.clone(), allowed)));
         }
         let mut ids = Vec::new();
@@ -195,7 +196,7 @@ fn ask(
             after: None,
             time_max: None,
         };
-        view.list_objects(&request, &[], &mut |object| {
+        view.list_objects(&request, &Given::default(), &mut |object| {
             ids.push(object.id().to_owned());
             ControlFlow::Continue(())
         })?;

@@ -15,8 +15,8 @@ use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, OrEmpty};
 use super::Body;
-use crate::engine::{BatchItem, EngineError, EvalError};
-use crate::tuple::{Tuple, TupleKey};
+use crate::engine::{BatchItem, EngineError, EvalError, Given};
+use crate::tuple::TupleKey;
 
 pub(super) async fn check(
     State(app): State<App>,
@@ -54,13 +54,13 @@ fn one(
         Budget::Whole => app.view(store, schema, &at)?,
     };
     let answer = || {
-        let (key, contextual) = question(request.tuple_key.as_ref(), contextual)?;
+        let (key, given) = question(request.tuple_key.as_ref(), contextual, request.context.as_ref())?;
         let answer = match budget {
-            Budget::Short => view.check_within(SHORT_READS, key.as_ref(), &contextual),
-            Budget::Whole => view.check(key.as_ref(), &contextual).map(Some),
+            Budget::Short => view.check_within(SHORT_READS, key.as_ref(), &given),
+            Budget::Whole => view.check(key.as_ref(), &given).map(Some),
         };
         let Some(answer) = answer.map_err(check_error)? else { return Ok(None) };
-        let period = with_period.then(|| view.period(key.as_ref(), &contextual)).transpose()?;
+        let period = with_period.then(|| view.period(key.as_ref(), &given)).transpose()?;
         Ok(Some((answer, period)))
     };
     let answer = answer().map_err(|error: ApiError| error.under(view.schema()))?;
@@ -117,10 +117,10 @@ pub(super) async fn batch(
         let (mut asked, mut items) = (Vec::new(), Vec::new());
         for check in &checks {
             let contextual = tuples::keys(&check.contextual_tuples);
-            match question(check.tuple_key.as_ref(), contextual) {
-                Ok((tuple, contextual)) => {
+            match question(check.tuple_key.as_ref(), contextual, check.context.as_ref()) {
+                Ok((tuple, given)) => {
                     asked.push(check.correlation_id.text());
-                    items.push(BatchItem { tuple, contextual });
+                    items.push(BatchItem { tuple, given });
                 }
                 Err(error) => drop(result.insert(check.correlation_id.text().to_owned(), failed(&error))),
             }
@@ -155,11 +155,12 @@ fn look_at(fields: &mut Fields, of: Option<&'static str>, key: Option<&wire::Tup
 fn question(
     key: Option<&wire::TupleKey>,
     contextual: Option<&[wire::TupleKey]>,
-) -> Result<(TupleKey, Vec<Tuple>), ApiError> {
+    context: Option<&Map<String, Value>>,
+) -> Result<(TupleKey, Given), ApiError> {
     let key = key.cloned().unwrap_or_default();
     let tuple = translate::tuple_key(key.user.text(), key.relation.text(), key.object.text());
     let tuple = tuple.map_err(|reason| ApiError::validation(format!("invalid relation: {reason}")))?;
-    Ok((tuple, tuples::contextual(contextual)?))
+    Ok((tuple, tuples::given(contextual, context)?))
 }
 
 /// OpenFGA says of every unknown name that it is an invalid relation.

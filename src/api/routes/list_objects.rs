@@ -21,8 +21,8 @@ use super::super::tuples;
 use super::super::wire::{self, ListObjectsRequest, OrEmpty};
 use super::Body;
 use super::lists::{Part, digest_of, rest};
-use crate::engine::{EngineError, EvalError, ListEnd, ListObjects, Listed, View};
-use crate::tuple::{ObjectRef, Subject, Tuple};
+use crate::engine::{EngineError, EvalError, Given, ListEnd, ListObjects, Listed, View};
+use crate::tuple::{ObjectRef, Subject};
 
 /// Bytes of lines that are sent together.
 const CHUNK_BYTES: usize = 32 << 10;
@@ -70,7 +70,7 @@ struct Asked {
     object_type: String,
     relation: String,
     subject: Subject,
-    contextual: Vec<Tuple>,
+    given: Given,
     part: Part,
     pages: Pages,
 }
@@ -111,7 +111,7 @@ impl Asked {
             object_type: object_type.to_owned(),
             relation: relation.to_owned(),
             subject: subject.to_owned(),
-            contextual: tuples::contextual(keys).map_err(under)?,
+            given: tuples::given(keys, request.context.as_ref()).map_err(under)?,
             part,
             pages,
         };
@@ -140,7 +140,7 @@ impl Asked {
             after: self.part.after.as_ref(),
             time_max: self.part.time_max,
         };
-        view.list_objects(&request, &self.contextual, visit).map_err(|error| self.name_error(error))
+        view.list_objects(&request, &self.given, visit).map_err(|error| self.name_error(error))
     }
 
     /// Names of what is listed are told apart from those of the user.

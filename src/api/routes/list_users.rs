@@ -48,7 +48,8 @@ pub(super) async fn list(
         let pages = Pages::of(Kind::Subjects, &parts);
         let part = Part::of(&headers, &pages)?;
         let view = app.view(store, schema, &part.at)?;
-        let contextual = tuples::contextual(keys).map_err(|error| error.under(view.schema()))?;
+        let given =
+            tuples::given(keys, request.context.as_ref()).map_err(|error| error.under(view.schema()))?;
         let Ok(object) = ObjectRef::new(object_type, id) else {
             // Nothing can be written on such an object.
             return Ok(Answer::json(&json!({ "users": [] })).of_view(app, &view));
@@ -63,7 +64,7 @@ pub(super) async fn list(
             after: part.after.as_ref(),
             time_max: part.time_max,
         };
-        let listed = view.list_subjects(&asked, &contextual, &mut |subject, holding| {
+        let listed = view.list_subjects(&asked, &given, &mut |subject, holding| {
             match holding {
                 Holding::Holds => users.push(user_json(subject)),
                 Holding::Excluded => excluded.push(user_json(subject)),

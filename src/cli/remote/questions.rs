@@ -27,12 +27,15 @@ impl Client {
             "relation": tuple.relation,
             "user": tuple.subject.to_string(),
         } });
-        if !request.contextual.is_empty() {
-            let keys: Vec<Value> = request.contextual.iter().map(tuple_json).collect();
+        if !request.given.tuples.is_empty() {
+            let keys: Vec<Value> = request.given.tuples.iter().map(tuple_json).collect();
             body["contextual_tuples"] = json!({ "tuple_keys": keys });
         }
         if let Some(schema) = request.schema {
             body["authorization_model_id"] = json!(schema.to_string());
+        }
+        if !request.given.context.is_empty() {
+            body["context"] = request.given.context.to_json();
         }
         if with_period {
             body["period"] = json!(true);

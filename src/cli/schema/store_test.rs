@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::read_schema_file;
 use crate::bulk::{TupleJson, read_tuples};
+use crate::condition::Context;
 use crate::engine::admit;
 use crate::eval::{self, EvalError, Limits, Program};
 use crate::schema::{Problems, Schema, read_schema};
@@ -223,13 +224,20 @@ impl<'p> World<'p> {
         object: &Object,
         relation: &str,
         subject: &Subject,
+        context: &Context,
     ) -> Result<bool, EvalError> {
         let tuple = TupleRef { object: object.as_ref(), relation, subject: subject.as_ref() };
-        Ok(eval::check(self.program, state, tuple, &Limits::default())?.allowed)
+        Ok(eval::check(self.program, state, tuple, context, &Limits::default())?.allowed)
     }
 
-    fn check(&self, object: &Object, relation: &str, subject: &Subject) -> Result<bool, EvalError> {
-        self.ask(&self.state, object, relation, subject)
+    fn check(
+        &self,
+        object: &Object,
+        relation: &str,
+        subject: &Subject,
+        context: &Context,
+    ) -> Result<bool, EvalError> {
+        self.ask(&self.state, object, relation, subject, context)
     }
 
     fn list_objects(
@@ -237,6 +245,7 @@ impl<'p> World<'p> {
         object_type: &str,
         relation: &str,
         subject: &Subject,
+        context: &Context,
     ) -> Result<BTreeSet<String>, EvalError> {
         let mut candidates = self.objects.clone();
         if let Subject::Userset(object, _) = subject {
@@ -244,7 +253,7 @@ impl<'p> World<'p> {
         }
         let mut found = BTreeSet::new();
         for object in candidates.iter().filter(|object| object.object_type() == object_type) {
-            if self.check(object, relation, subject)? {
+            if self.check(object, relation, subject, context)? {
                 found.insert(object.to_string());
             }
         }
@@ -256,6 +265,7 @@ impl<'p> World<'p> {
         object: &Object,
         relation: &str,
         filter: &UserFilter,
+        context: &Context,
     ) -> Result<BTreeSet<String>, EvalError> {
         let of_type = |candidate: &&Object| candidate.object_type() == filter.subject_type;
         let mut found = BTreeSet::new();
@@ -263,22 +273,22 @@ impl<'p> World<'p> {
             let Ok(asked) = Relation::new(asked) else { return Ok(found) };
             for candidate in self.objects.iter().chain([object]).filter(of_type) {
                 let subject = Subject::Userset(candidate.clone(), asked.clone());
-                if self.check(object, relation, &subject)? {
+                if self.check(object, relation, &subject, context)? {
                     found.insert(subject.to_string());
                 }
             }
             return Ok(found);
         }
         let everybody = Subject::Wildcard(filter.subject_type.as_str().into());
-        let is_public = self.check(object, relation, &everybody)?;
+        let is_public = self.check(object, relation, &everybody, context)?;
         if is_public {
             found.insert(everybody.to_string());
         }
         for candidate in self.objects.iter().filter(of_type) {
             let subject = Subject::Object(candidate.clone());
             // Whoever is meant with everybody alone is not listed beside it.
-            let is_listed = self.check(object, relation, &subject)?
-                && (!is_public || self.ask(&self.named, object, relation, &subject)?);
+            let is_listed = self.check(object, relation, &subject, context)?
+                && (!is_public || self.ask(&self.named, object, relation, &subject, context)?);
             if is_listed {
                 found.insert(subject.to_string());
             }
@@ -295,7 +305,7 @@ struct Run<'r, 'p> {
 
 impl Run<'_, '_> {
     fn check(&mut self, test: CheckTest) -> anyhow::Result<()> {
-        no_context(test.context.as_ref())?;
+        let context = given(test.context)?;
         let subjects: Vec<String> = test.user.into_iter().chain(test.users).collect();
         let objects: Vec<String> = test.object.into_iter().chain(test.objects).collect();
         if subjects.is_empty() || objects.is_empty() {
@@ -306,7 +316,7 @@ impl Run<'_, '_> {
                 for (relation, expected) in &test.assertions {
                     let parsed: Subject = subject.parse()?;
                     let at: Object = object.parse()?;
-                    let answer = self.world.check(&at, relation, &parsed);
+                    let answer = self.world.check(&at, relation, &parsed, &context);
                     let asked = format!("check {object}#{relation}@{subject}");
                     self.compare(&asked, expected, answer);
                 }
@@ -316,10 +326,10 @@ impl Run<'_, '_> {
     }
 
     fn list_objects(&mut self, test: &ListObjectsTest) -> anyhow::Result<()> {
-        no_context(test.context.as_ref())?;
+        let context = given(test.context.clone())?;
         let subject: Subject = test.user.parse()?;
         for (relation, expected) in &test.assertions {
-            let answer = self.world.list_objects(&test.object_type, relation, &subject);
+            let answer = self.world.list_objects(&test.object_type, relation, &subject, &context);
             let asked = format!("list_objects {}#{relation} of {subject}", test.object_type);
             self.compare(&asked, &expected.iter().cloned().collect(), answer);
         }
@@ -327,13 +337,13 @@ impl Run<'_, '_> {
     }
 
     fn list_users(&mut self, test: &ListUsersTest) -> anyhow::Result<()> {
-        no_context(test.context.as_ref())?;
+        let context = given(test.context.clone())?;
         let object: Object = test.object.parse()?;
         for (relation, expected) in &test.assertions {
             let mut answer = Ok(BTreeSet::new());
             for filter in &test.user_filter {
                 answer = answer.and_then(|mut all: BTreeSet<String>| {
-                    all.extend(self.world.list_users(&object, relation, filter)?);
+                    all.extend(self.world.list_users(&object, relation, filter, &context)?);
                     Ok(all)
                 });
             }
@@ -362,12 +372,11 @@ impl Run<'_, '_> {
     }
 }
 
-/// Conditions are not evaluated yet, so a test that needs them must not pass by accident.
-fn no_context(context: Option<&serde_json::Value>) -> anyhow::Result<()> {
-    match context.and_then(|context| context.as_object()) {
-        Some(context) if !context.is_empty() => {
-            bail!("`context` is for conditions, which this version does not evaluate")
-        }
-        _ => Ok(()),
+/// The context of a test.
+fn given(context: Option<serde_json::Value>) -> anyhow::Result<Context> {
+    match context {
+        None | Some(serde_json::Value::Null) => Ok(Context::default()),
+        Some(serde_json::Value::Object(values)) => Ok(Context::new(values)),
+        Some(other) => bail!("`context` has to be a map of parameters and their values, not `{other}`"),
     }
 }
