@@ -11,13 +11,14 @@ use std::path::{Path, PathBuf};
 /// Each room and the rooms it may use, besides itself.
 const ROOMS: &[(&str, &[&str])] = &[
     ("tuple", &[]),
-    ("schema", &["tuple"]),
+    ("condition", &["tuple"]),
+    ("schema", &["tuple", "condition"]),
     ("storage", &["tuple", "schema"]),
-    ("eval", &["tuple", "schema", "storage"]),
-    ("engine", &["tuple", "schema", "storage", "eval"]),
+    ("eval", &["tuple", "condition", "schema", "storage"]),
+    ("engine", &["tuple", "condition", "schema", "storage", "eval"]),
     ("bulk", &["tuple", "engine"]),
     ("api", &["tuple", "engine", "bulk"]),
-    ("cli", &["tuple", "schema", "storage", "eval", "engine", "bulk", "api"]),
+    ("cli", &["tuple", "condition", "schema", "storage", "eval", "engine", "bulk", "api"]),
 ];
 
 /// Names of libraries and the places that may use them.
@@ -25,6 +26,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("rocksdb", &["storage/rocks"]),
     ("bincode", &["storage/codec.rs"]),
     ("petgraph", &["schema"]),
+    ("cel", &["condition"]),
+    ("chrono", &["condition"]),
     ("clap", &["cli"]),
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),

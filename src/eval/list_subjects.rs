@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use super::conditions::{Conditions, Counts};
+use super::conditions::{Conditions, Counts, Fault};
 use super::error::EvalError;
 use super::ground::{Child, Edge, arrow_edges, userset_edges};
 use super::list_objects::{ListEnd, Listed, Resume};
@@ -85,15 +85,20 @@ pub fn list_subjects(
     let named = Layout::of(program, &mut meter, relation, request.object.id()).and_then(|mut layout| {
         layout.find_certain(limits.depth_max);
         let candidates = layout.candidates(program, &mut meter, subject_type, asked)?;
-        Ok((candidates, layout.is_cut))
+        Ok((candidates, layout.is_cut, layout.doubt))
     });
     let end = match named {
         // The list's own time; that of a single check is an error.
         Err(EvalError::TimedOut(_)) if request.time_max.is_some() => ListEnd::TimedOut,
         named => {
-            let (candidates, is_cut) = named?;
+            let (candidates, is_cut, doubt) = named?;
             let questions = Questions { program, state, request, context, limits };
-            questions.answer(&meter, candidates, is_cut, &mut resume, visit)?
+            let end = questions.answer(&meter, candidates, is_cut, &mut resume, visit)?;
+            match doubt {
+                // OpenFGA's rule: it cannot be told who stands behind that tuple, whoever else does.
+                Some(fault) if end == ListEnd::Complete => return Err(fault.error()),
+                _ => end,
+            }
         }
     };
     Ok(Listed { end, resume, work: meter.work() })
@@ -159,6 +164,8 @@ struct Layout {
     depth_max: u32,
     /// Something lies beyond the limit.
     is_cut: bool,
+    /// A tuple that leads on may not count.
+    doubt: Option<Fault>,
 }
 
 impl Layout {
@@ -175,6 +182,7 @@ impl Layout {
             waiting: VecDeque::new(),
             depth_max,
             is_cut: false,
+            doubt: None,
         };
         layout.node(Child { relation, id: id.into() }, 0, 0);
         while let Some((at, distance)) = layout.waiting.pop_front() {
@@ -275,6 +283,7 @@ impl Layout {
             // A tuple of which it cannot be told whether it counts is not enough.
             let bearing = Bearing { is_enough: bearing.is_enough && fault.is_none(), ..bearing };
             self.nodes[at].leads_to.push(Lead { to, bearing, over });
+            self.doubt = self.doubt.take().or(fault);
         }
     }
 

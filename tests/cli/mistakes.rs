@@ -183,8 +183,8 @@ fn store_tests_that_cannot_be_run_say_where_and_why() {
             &["`one`", "needs `user` and `object`"],
         ),
         (
-            "model_file: demo.fga\ntests: [{ name: one, check: [{ user: user:a, object: org:a, context: { x: 1 }, assertions: {} }] }]",
-            &["`one`", "`context`", "does not evaluate"],
+            "model_file: demo.fga\ntests: [{ name: one, check: [{ user: user:a, object: org:a, context: [1], assertions: {} }] }]",
+            &["`one`", "`context`", "map of parameters"],
         ),
     ] {
         place.put("t.fga.yaml", content);
