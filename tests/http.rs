@@ -610,3 +610,45 @@ fn the_past_is_kept_collected_and_purged_as_asked() {
     let future = client.post("collect", &json!({ "before": "2999-01-01T00:00:00Z" }), &[]);
     assert_eq!(future.status, 400);
 }
+
+/// A token of the last page was the place of the last change seen: once that was collected, whoever had missed nothing was told
+/// that something is gone.
+#[test]
+fn a_poller_of_changes_that_has_seen_everything_goes_on_after_a_collection() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write(&[("doc:1", "viewer", "user:anne")]);
+    let page = |token: &str| client.get(&format!("changes?type=doc&continuation_token={token}"));
+    let first = page("");
+    let token = first.body["continuation_token"].as_str().unwrap().to_owned();
+    assert_eq!(first.body["changes"].as_array().unwrap().len(), 1);
+    client.write(&[("group:1", "member", "user:anne")]);
+    let second = page(&token);
+    assert_eq!(second.body["changes"], json!([]));
+    let token = second.body["continuation_token"].as_str().unwrap().to_owned();
+    let path = format!("/stores/{}/retention", client.store);
+    assert_eq!(client.send("PUT", &path, &json!({ "retention": "0s" }), &[]).status, 200);
+    let third = page(&token);
+    let token = third.body["continuation_token"].as_str().unwrap().to_owned();
+    assert_eq!(client.post("collect", &json!({}), &[]).status, 200);
+    assert_eq!(page(&token).status, 200);
+    client.write(&[("doc:2", "viewer", "user:anne")]);
+    assert_eq!(page(&token).body["changes"][0]["tuple_key"]["object"], json!("doc:2"));
+}
+
+/// A place beyond the log made an addition overflow.
+#[test]
+fn a_made_up_place_in_the_log_is_refused() {
+    use base64::Engine as _;
+    let server = Served::start();
+    let client = Client::new(&server);
+    client.write(&[("doc:1", "viewer", "user:anne")]);
+    let real = client.get("changes").body["continuation_token"].as_str().unwrap().to_owned();
+    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let head = engine.decode(&real).unwrap()[..10].to_vec();
+    for place in ["18446744073709551615.4294967295", "18446744073709551615.1", "9999.1"] {
+        let token = engine.encode([&head, place.as_bytes()].concat());
+        let refused = client.get(&format!("changes?continuation_token={token}"));
+        assert_eq!(refused.body["code"], json!("invalid_continuation_token"), "{place}: {}", refused.body);
+    }
+}

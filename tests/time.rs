@@ -49,5 +49,8 @@ mod together;
 #[path = "time/collection.rs"]
 mod collection;
 
+#[path = "time/regressions.rs"]
+mod regressions;
+
 #[path = "time/purge.rs"]
 mod purge;

@@ -328,3 +328,26 @@ fn collection_waits_for_watchers_and_tells_those_who_come_too_late() {
         ("purge", &json!("purged"), None)
     );
 }
+
+/// A store that is begun again under its id has another log: whoever watched the former one was led on in the new one, behind
+/// its first changes.
+#[test]
+fn a_watch_ends_with_its_store() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    for number in 0..5 {
+        store.write(&[tuple(&format!("doc:{number}"), "user:anne")], &[]);
+    }
+    let mut watch = store.watch("after=oldest&heartbeat_ms=50");
+    assert_eq!(watch.by_ref().filter(|event| event.kind == "change").take(5).count(), 5);
+    ureq::delete(&store.url).call().unwrap();
+    ureq::post(format!("{}/authorization-models", store.url))
+        .send_json(serde_json::from_str::<Value>(MODEL).unwrap())
+        .unwrap();
+    for number in 0..8 {
+        store.write(&[tuple(&format!("doc:new{number}"), "user:anne")], &[]);
+    }
+    let last = watch.find(|event| event.kind != "heartbeat").unwrap();
+    assert_eq!(last.kind, "error", "{}", last.data);
+    assert!(watch.next().is_none());
+}

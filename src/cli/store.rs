@@ -123,13 +123,14 @@ Examples:
 
 Every tuple that names it goes, as object, subject or userset; entries of the change log lose their names. Questions about a past
 in which it was needed are refused from then on. This cannot be undone. Watchers see one nameless entry: delete the tuples first
-where others have to hear of each. The bytes leave the files when those are merged, at once with --compact; backups and
-assertions are not touched.")]
+where others have to hear of each. The bytes leave the table files when those are merged, at once with --compact, as far as no
+running read needs them; the list of files may name it until the directory is opened the next time. Backups and assertions are
+not touched.")]
 pub(super) struct PurgeArgs {
     /// The object, such as `user:anne`
     #[arg(value_name = "OBJECT")]
     object: Object,
-    /// Merge all files of the data directory at once, so that the bytes are gone
+    /// Merge all table files of the data directory at once, so that the bytes leave them
     #[arg(long)]
     compact: bool,
     #[command(flatten)]

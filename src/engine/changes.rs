@@ -81,77 +81,81 @@ impl Engine {
         failed.map_or(Ok(()), |error| Err(error.into()))
     }
 
-    /// Holds the log behind a revision, until the pin is dropped.
+    /// Holds the log behind a place, which is a change by its revision and number (the greatest: all of that revision), until the
+    /// pin is dropped.
     ///
     /// # Errors
-    /// [`StorageError::LogCollected`].
-    pub fn hold_log(&self, store: StoreId, revision: Revision) -> Result<Pin, EngineError> {
+    /// [`StorageError::LogCollected`] where something behind it is no longer kept.
+    pub fn hold_log(&self, store: StoreId, place: (Revision, u32)) -> Result<Pin, EngineError> {
         let store = self.store(store)?;
-        match self.database().hold(store.number, revision)? {
-            Some(pin) => Ok(pin),
-            None => Err(self.log_collected(store.number)?.into()),
+        self.hold(&store, place)
+    }
+
+    fn hold(&self, store: &StoreRecord, (revision, ordinal): (Revision, u32)) -> Result<Pin, EngineError> {
+        let database = self.database();
+        // In the middle of a revision, its own entries are needed too.
+        if ordinal < u32::MAX
+            && revision > Revision::ZERO
+            && let Some(pin) = database.hold(store.number, Revision(revision.0 - 1))?
+        {
+            return Ok(pin);
         }
+        if let Some(pin) = database.hold(store.number, revision)? {
+            let is_whole = ordinal == u32::MAX || {
+                let record = database.revision_record(store.number, revision)?;
+                record.is_none_or(|record| ordinal.saturating_add(1) >= record.changes)
+            };
+            if is_whole {
+                return Ok(pin);
+            }
+        }
+        let (oldest, time) = database.head(store.number)?.oldest()?;
+        Err(StorageError::LogCollected { oldest, oldest_time: time.unwrap_or(store.created_at) }.into())
     }
 
     /// The oldest revision of a store whose state is kept, and when it was committed.
     pub fn oldest(&self, store: StoreId) -> Result<(Revision, Timestamp), EngineError> {
         let store = self.store(store)?;
-        let oldest = self.database().horizon(store.number)?;
-        let time = match oldest {
-            Revision::ZERO => store.created_at,
-            oldest => self.revision_of(store.number, oldest)?.time,
-        };
-        Ok((oldest, time))
+        let (oldest, time) = self.database().head(store.number)?.oldest()?;
+        Ok((oldest, time.unwrap_or(store.created_at)))
     }
 
     /// Where a part of the log begins: behind which change of which revision, and what holds it.
     fn behind(&self, store: &StoreRecord, from: &ChangesFrom) -> Result<(Pin, (Revision, u32)), EngineError> {
         let number = store.number;
-        let behind = match from {
+        let state = self.database().head(number)?;
+        if state.is_gone() {
+            return Err(StorageError::NoStore(store.id).into());
+        }
+        let place = match from {
             ChangesFrom::Oldest => loop {
                 // The horizon may go on between the two.
-                let oldest = self.database().horizon(number)?;
+                let state = self.database().head(number)?;
+                if state.is_gone() {
+                    return Err(StorageError::NoStore(store.id).into());
+                }
+                let (oldest, _) = state.oldest()?;
                 if let Some(pin) = self.database().hold(number, oldest)? {
                     return Ok((pin, (oldest, u32::MAX)));
                 }
             },
-            ChangesFrom::After(token) => {
-                let asked = self.open_token(store, token)?.revision;
-                let head = self.database().head(number)?.revision();
-                if asked > head {
-                    return Err(StorageError::AboveHead { asked, head }.into());
-                }
-                (asked, u32::MAX)
-            }
+            ChangesFrom::After(token) => (self.open_token(store, token)?.revision, u32::MAX),
             ChangesFrom::Behind(revision, ordinal) => (*revision, *ordinal),
             ChangesFrom::Time(time) => {
                 let just_before = Timestamp::from_micros(time.as_micros().saturating_sub(1));
                 match self.database().at_time(number, just_before) {
                     Ok(state) => (state.revision(), u32::MAX),
-                    Err(StorageError::BelowHorizon { .. }) => return Err(self.log_collected(number)?.into()),
+                    Err(StorageError::BelowHorizon { .. }) => (Revision::ZERO, 0),
                     Err(error) => return Err(error.into()),
                 }
             }
         };
-        let pin = self.hold_log(store.id, behind.0)?;
-        let horizon = self.database().horizon(number)?;
-        if behind.0 == horizon && behind.0 > Revision::ZERO {
-            // The entries of the horizon itself are gone: whoever has not seen the last of them has missed some.
-            let count = self.revision_of(number, horizon)?.changes;
-            if behind.1.saturating_add(1) < count {
-                return Err(self.log_collected(number)?.into());
-            }
+        let head = state.revision();
+        // What a time leads to may be newer than the snapshot.
+        if place.0 > head && !matches!(from, ChangesFrom::Time(_)) {
+            return Err(StorageError::AboveHead { asked: place.0, head }.into());
         }
-        Ok((pin, behind))
-    }
-
-    fn log_collected(&self, store: u32) -> Result<StorageError, StorageError> {
-        let oldest = self.database().horizon(store)?;
-        let oldest_time = match oldest {
-            Revision::ZERO => Timestamp::default(),
-            oldest => self.revision_of(store, oldest)?.time,
-        };
-        Ok(StorageError::LogCollected { oldest, oldest_time })
+        Ok((self.hold(store, place)?, place))
     }
 
     pub(super) fn revision_of(&self, store: u32, revision: Revision) -> Result<RevisionRecord, StorageError> {

@@ -68,27 +68,29 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let mut part: Vec<TupleKey> = Vec::new();
         let mut failed = None;
-        self.database().ended(store.number, now, &mut |tuple| {
-            part.push(tuple);
-            if part.len() < ENDED_MAX {
-                return ControlFlow::Continue(());
-            }
-            match self.writer.expire(store.id, std::mem::take(&mut part)) {
+        let mut expire = |part: &mut Vec<TupleKey>, answer: &mut CollectAnswer| {
+            match self.writer.expire(store.id, std::mem::take(part)) {
                 Ok(commit) => answer.expired += commit.changes as u64,
-                Err(error) => {
-                    failed = Some(error);
-                    return ControlFlow::Break(());
-                }
+                Err(error) => failed = Some(error),
+            }
+            if failed.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        };
+        let searched = self.database().ended(store.number, now, &mut |tuple| {
+            part.extend(tuple);
+            if part.len() >= ENDED_MAX {
+                expire(&mut part, answer)?;
             }
             progress(answer)
-        })?;
+        });
+        if searched.is_ok() && !part.is_empty() {
+            let _ = expire(&mut part, answer);
+        }
         if let Some(error) = failed {
+            // They are still there, whatever the search has noted.
+            self.database().forget_ends(store.number);
             return Err(error.into());
         }
-        if !part.is_empty() {
-            answer.expired += self.writer.expire(store.id, part)?.changes as u64;
-        }
-        Ok(())
+        Ok(searched?)
     }
 
     fn collect_past(

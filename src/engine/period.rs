@@ -3,7 +3,8 @@
 //! An evaluation is recorded with everything that it looked at. The answer is the same at every moment up to the next
 //! one, in either direction, at which one of these looks may be answered otherwise: a change in the log that one of them
 //! sees, the end of a row that was met, another schema, or revisions whose tuples are purged. There the question is asked
-//! again, until the answer differs.
+//! again, until the answer differs. All of this is read under the snapshot of the view that gave the answer: what is
+//! written, collected or purged meanwhile cannot tear it.
 
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
@@ -11,12 +12,14 @@ use std::time::{Duration, Instant};
 use super::error::EngineError;
 use super::given::Given;
 use super::view::View;
-use crate::eval::{self, Answer, EvalError};
-use crate::storage::{ChangeRecord, Reads, Recorder, StorageError, StoreRecord, TupleReader};
+use crate::eval::{self, Answer, EvalError, Limits};
+use crate::storage::{ChangeRecord, Reads, Recorder, StorageError};
 use crate::tuple::{Revision, Timestamp, TupleRef};
 
 /// How long the whole search may take.
 const TIME_MAX: Duration = Duration::from_secs(10);
+/// Reads of one evaluation: each is remembered.
+const READS_MAX: u64 = 1_000_000;
 /// Log entries between two looks at the clock.
 const ENTRIES_PER_CLOCK: u64 = 4_096;
 /// Changes that are told of one moment.
@@ -106,33 +109,39 @@ enum Turn {
 
 struct Search<'v> {
     view: &'v View<'v>,
-    store: StoreRecord,
     tuple: TupleRef<'v>,
     given: &'v Given,
+    limits: Limits,
     deadline: Instant,
     /// Revisions that wrote schemas, in order; empty where the schema is named.
     schemas: Vec<Revision>,
 }
 
 impl View<'_> {
-    /// Since when, and until when, the answer to a check is what it is in this state. A view that holds its state, as
-    /// [`Engine::view`](super::Engine::view) opens it, also holds everything after it.
+    /// Since when, and until when, the answer to a check is what it is in this state.
     ///
     /// # Errors
     /// [`EvalError::TimedOut`] also where the search takes too long.
     pub fn period(&self, tuple: TupleRef<'_>, given: &Given) -> Result<Period, EngineError> {
         let token = self.token();
-        let store = self.engine.store(token.store)?;
         let mut schemas = Vec::new();
         if !self.is_named {
-            let written = self.engine.database().schemas(store.number)?;
+            let written = self.engine.database().schemas(self.store.number)?;
             schemas.extend(written.into_iter().map(|(_, revision)| revision));
+            schemas.retain(|revision| *revision <= self.state.head_revision());
             schemas.reverse();
         }
+        let limits = &self.engine.settings().limits;
+        let limits = Limits { reads_max: limits.reads_max.min(READS_MAX), ..*limits };
         let deadline = Instant::now() + TIME_MAX;
-        let search = Search { view: self, store, tuple, given, deadline, schemas };
+        let search = Search { view: self, tuple, given, limits, deadline, schemas };
         let begin = search.evaluate(token.revision, token.time)?;
-        Ok(Period { since: search.since(&begin)?, until: search.until(&begin)? })
+        let since = match search.since(&begin)? {
+            // Before the store was made it was as empty.
+            Since::Beginning(time) => Since::Beginning(time.min(token.time)),
+            since => since,
+        };
+        Ok(Period { since, until: search.until(&begin)? })
     }
 }
 
@@ -141,10 +150,10 @@ impl Search<'_> {
         let mut point = None;
         loop {
             let at: &Point = point.as_ref().unwrap_or(begin);
-            let horizon = self.view.engine.database().horizon(self.store.number)?;
+            let (horizon, _) = self.view.state.oldest()?;
             let Some(turn) = self.last_turn(at, horizon)? else {
                 return Ok(match horizon {
-                    Revision::ZERO => Since::Beginning(self.store.created_at),
+                    Revision::ZERO => Since::Beginning(self.view.store.created_at),
                     horizon => Since::Collected(horizon, self.time_of(horizon)?),
                 });
             };
@@ -196,7 +205,7 @@ impl Search<'_> {
         let floor = turn.unwrap_or_default().max(horizon);
         let mut clock = self.clock();
         let mut over = Ok(());
-        self.view.engine.database().changes_back(self.store.number, at.revision, &mut |change| {
+        self.view.state.changes_back(at.revision, &mut |change| {
             over = clock();
             if over.is_err() || change.revision <= floor {
                 return ControlFlow::Break(());
@@ -224,7 +233,7 @@ impl Search<'_> {
         let mut turn = [schema, self.next_purge(at)?].into_iter().flatten().min();
         let mut clock = self.clock();
         let mut over = Ok(());
-        self.view.engine.database().changes(self.store.number, (at.revision.next(), 0), &mut |change| {
+        self.view.state.changes((at.revision.next(), 0), &mut |change| {
             over = clock();
             if over.is_err() || turn.is_some_and(|turn| change.revision >= turn) {
                 return ControlFlow::Break(());
@@ -256,10 +265,10 @@ impl Search<'_> {
     }
 
     fn purged(&self, at: &Point) -> Result<Vec<(Revision, Revision)>, EngineError> {
-        let state = self.view.engine.database().head(self.store.number)?;
         let mut found = Vec::new();
         for look in at.reads.looks() {
-            found.extend(state.purged(look)?);
+            self.look_at_clock()?;
+            found.extend(self.view.state.purged(look)?);
         }
         Ok(found)
     }
@@ -267,24 +276,27 @@ impl Search<'_> {
     /// Asks the question of a state at a time.
     fn evaluate(&self, revision: Revision, now: Timestamp) -> Result<Point, EngineError> {
         self.look_at_clock()?;
-        let database = self.view.engine.database();
         // Shows ended rows too.
-        let state = database.past(self.store.number, revision, Timestamp::from_micros(i64::MIN))?;
+        let state = self.view.state.elsewhere(revision, Timestamp::from_micros(i64::MIN))?;
         let recorder = Recorder::new(&state, now);
+        self.given.tuples.iter().filter_map(|tuple| tuple.expires_at).for_each(|end| recorder.note_end(end));
         let asked = || -> Result<Answer, EngineError> {
-            let program = self.view.program_for(&self.store, state.schema()?)?;
-            let limits = &self.view.engine.settings().limits;
+            let program = self.view.program_for(state.schema()?)?;
             super::view::over(&program, &recorder, &self.given.tuples, |reader| {
-                Ok(eval::check(&program, reader, self.tuple, &self.given.context, limits)?)
+                Ok(eval::check(&program, reader, self.tuple, &self.given.context, &self.limits)?)
             })
         };
         let outcome = match asked() {
             Ok(Answer { allowed: true, .. }) => Outcome::Yes,
             Ok(Answer { allowed: false, .. }) => Outcome::No,
             Err(EngineError::Eval(EvalError::Storage(StorageError::Purged { .. }))) => Outcome::Purged,
-            Err(error @ (EngineError::Storage(_) | EngineError::Eval(EvalError::Storage(_)))) => {
-                return Err(error);
-            }
+            // What a limit of ours has ended says nothing about that moment.
+            Err(
+                error @ (EngineError::Storage(_)
+                | EngineError::Eval(
+                    EvalError::Storage(_) | EvalError::TooManyReads(_) | EvalError::TimedOut(_),
+                )),
+            ) => return Err(error),
             Err(_) => Outcome::NoAnswer,
         };
         Ok(Point { revision, outcome, reads: recorder.into_reads() })
@@ -295,7 +307,7 @@ impl Search<'_> {
             return Ok(Moment { time, revision: self.revision_at(time)?, cause: Cause::Expiry });
         };
         let mut changes = Vec::new();
-        self.view.engine.database().changes(self.store.number, (revision, 0), &mut |change| {
+        self.view.state.changes((revision, 0), &mut |change| {
             if change.revision > revision || changes.len() == CHANGES_MAX {
                 return ControlFlow::Break(());
             }
@@ -304,19 +316,20 @@ impl Search<'_> {
             }
             ControlFlow::Continue(())
         })?;
-        let cause = if changes.is_empty() { Cause::Schema } else { Cause::Changes(changes) };
+        let is_schema = changes.is_empty() && self.schemas.contains(&revision);
+        let cause = if is_schema { Cause::Schema } else { Cause::Changes(changes) };
         Ok(Moment { time, revision, cause })
     }
 
     fn time_of(&self, revision: Revision) -> Result<Timestamp, EngineError> {
         match revision {
-            Revision::ZERO => Ok(self.store.created_at),
-            revision => Ok(self.view.engine.revision_of(self.store.number, revision)?.time),
+            Revision::ZERO => Ok(self.view.store.created_at),
+            revision => Ok(self.view.state.record(revision)?.time),
         }
     }
 
     fn revision_at(&self, time: Timestamp) -> Result<Revision, EngineError> {
-        Ok(self.view.engine.database().at_time(self.store.number, time)?.revision())
+        Ok(self.view.state.revision_at(time)?)
     }
 
     /// Looks at the clock now and then.

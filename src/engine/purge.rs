@@ -16,7 +16,7 @@ pub struct PurgeAnswer {
 
 impl Engine {
     /// Takes away whatever names an object: as object, as subject, or as the object of a userset. No read shows it from
-    /// here on; its bytes leave the files when they are merged, at once with `compact`.
+    /// here on; its bytes leave the table files when they are merged, at once with `compact`, as far as no running read needs them.
     ///
     /// # Errors
     /// [`StorageError::PurgeTooLarge`](crate::storage::StorageError::PurgeTooLarge).

@@ -15,7 +15,7 @@ pub struct View<'e> {
     pub(super) engine: &'e Engine,
     pub(super) state: StateReader<'e>,
     pub(super) program: Arc<Program>,
-    store: StoreId,
+    pub(super) store: StoreRecord,
     schema: SchemaId,
     /// The schema was asked for by name: it is not that of the state.
     pub(super) is_named: bool,
@@ -42,7 +42,7 @@ impl Engine {
         }
         let is_named = schema.is_some();
         let (schema, program) = self.program(&record, Some(id), None)?;
-        Ok(Some(View { engine: self, state, program, store, schema, is_named }))
+        Ok(Some(View { engine: self, state, program, store: record, schema, is_named }))
     }
 
     /// Opens a view; no schema named: the one in force in that state.
@@ -54,7 +54,7 @@ impl Engine {
         let state = self.held_state(&record, at)?;
         let is_named = schema.is_some();
         let (schema, program) = self.program(&record, schema, state.schema()?)?;
-        Ok(View { engine: self, state, program, store, schema, is_named })
+        Ok(View { engine: self, state, program, store: record, schema, is_named })
     }
 }
 
@@ -66,17 +66,13 @@ impl View<'_> {
 
     /// The state and time: asking there again gives the same answers.
     pub fn token(&self) -> Token {
-        self.engine.token_of(self.store, &self.state)
+        self.engine.token_of(self.store.id, &self.state)
     }
 
     /// What the same question is asked under in a state with this schema in force.
-    pub(super) fn program_for(
-        &self,
-        store: &StoreRecord,
-        in_force: Option<SchemaId>,
-    ) -> Result<Arc<Program>, EngineError> {
+    pub(super) fn program_for(&self, in_force: Option<SchemaId>) -> Result<Arc<Program>, EngineError> {
         let named = self.is_named.then_some(self.schema);
-        Ok(self.engine.program(store, named, in_force)?.1)
+        Ok(self.engine.program(&self.store, named, in_force)?.1)
     }
 
     /// Whether a question can be asked: all names in it are known, and the schema lets the contextual tuples in.

@@ -71,6 +71,12 @@ impl<'a> Recorder<'a> {
         Recorder { base, now, reads: RefCell::default() }
     }
 
+    /// Notes an end of something else that the answer depends on.
+    pub fn note_end(&self, end: Timestamp) {
+        let row = Row { created: Revision::ZERO, condition: None, expires_at: Some(end) };
+        self.sees(&row);
+    }
+
     /// What was asked.
     pub fn into_reads(self) -> Reads {
         self.reads.into_inner()

@@ -23,7 +23,7 @@ impl Revision {
 
     /// The one after this.
     pub fn next(self) -> Revision {
-        Revision(self.0 + 1)
+        Revision(self.0.saturating_add(1))
     }
 }
 

@@ -68,6 +68,11 @@ pub(super) async fn changes(
         let Some(id) = app.store(store) else {
             return Ok(Answer::json(&json!({ "changes": [], "continuation_token": token })));
         };
+        // Everything up to here is seen by what is read below.
+        let newest = app.engine.newest(id)?.revision;
+        if matches!(from, ChangesFrom::Behind(revision, _) if revision > newest) {
+            return Err(invalid_token());
+        }
         let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
         let mut found = Vec::new();
         let mut last = None;
@@ -85,6 +90,11 @@ pub(super) async fn changes(
                 return Err(ApiError::validation(message));
             }
             other => other?,
+        }
+        if found.len() < size && (last.is_some() || !token.is_empty()) {
+            // There is no more up to the newest: who comes back later must not depend on what was seen last, which may be
+            // long collected by then.
+            last = last.max(Some((newest, u32::MAX)));
         }
         let token = match last {
             Some((revision, ordinal)) => pages.token(&format!("{revision}.{ordinal}")),

@@ -24,6 +24,8 @@ use super::lists::{Part, digest_of, rest};
 use crate::engine::{EngineError, EvalError, Given, ListEnd, ListObjects, Listed, View};
 use crate::tuple::{ObjectRef, Subject};
 
+/// After so long a client that takes nothing is left: what it is sent could not be collected meanwhile.
+pub(super) const STALLED_MAX: Duration = Duration::from_secs(300);
 /// Bytes of lines that are sent together.
 const CHUNK_BYTES: usize = 32 << 10;
 /// How long a line waits for others.
@@ -251,9 +253,16 @@ fn produce(
             }
         }
         // A client that went away need not be told.
-        let _ = lines.send.blocking_send(Frame::trailers(trailers));
+        send_in_time(&lines.send, Frame::trailers(trailers));
     }
     Ok(())
+}
+
+/// Sends, from where it may block, to a client that is not gone and takes something before long: what a list reads is held
+/// until it ends.
+fn send_in_time(send: &mpsc::Sender<Frame<Bytes>>, frame: Frame<Bytes>) -> bool {
+    let sending = tokio::time::timeout(STALLED_MAX, send.send(frame));
+    matches!(tokio::runtime::Handle::current().block_on(sending), Ok(Ok(())))
 }
 
 /// The lines of a stream on their way to the client, who sets the pace.
@@ -290,7 +299,7 @@ impl Lines {
             return;
         }
         let chunk = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES + 512));
-        self.is_gone |= self.send.blocking_send(Frame::data(chunk.into())).is_err();
+        self.is_gone |= !send_in_time(&self.send, Frame::data(chunk.into()));
     }
 
     /// An error: the answer, if there is none yet, else the last line.

@@ -20,7 +20,7 @@ use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::translate::no_store;
 use super::changes::change_json;
-use super::list_objects::Chunks;
+use super::list_objects::{Chunks, STALLED_MAX};
 use crate::engine::{ChangesFrom, ChangesRequest, Pin};
 use crate::tuple::{Revision, StoreId};
 
@@ -28,8 +28,6 @@ use crate::tuple::{Revision, StoreId};
 const CHANGES: usize = 500;
 /// Chunks that wait for the client.
 const CHUNKS_WAITING: usize = 2;
-/// After so long a client that takes nothing is left: what it has not seen could not be collected meanwhile.
-const STALLED_MAX: Duration = Duration::from_secs(300);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 const LAST_EVENT_ID: &str = "last-event-id";
 
@@ -68,6 +66,8 @@ type Place = (Revision, u32);
 struct Watch {
     app: App,
     store: StoreId,
+    /// One that is begun again under the same id is another one.
+    life: String,
     object_type: Option<String>,
     pages: Pages,
     place: Place,
@@ -125,8 +125,9 @@ impl Watch {
             },
         };
         let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
-        let held = app.engine.hold_log(id, place.0)?;
-        Ok(Watch { app, store: id, object_type, pages, place, held, heartbeat })
+        let held = app.engine.hold_log(id, place)?;
+        let life = app.life(store);
+        Ok(Watch { app, store: id, life, object_type, pages, place, held, heartbeat })
     }
 
     /// Until the client goes away, or the server ends.
@@ -147,11 +148,12 @@ impl Watch {
             .await
             {
                 Ok((watch, Ok(read))) => (watch, read),
-                Ok((_, Err(error))) => {
+                Ok((watch, Err(error))) => {
+                    // Nothing is held while the client is waited for.
+                    drop(watch);
                     let event =
                         format!("event: error\ndata: {}\n\n", serde_json::Value::String(error.message));
-                    // A client that went away need not be told.
-                    let _ = send.send(Frame::data(event.into())).await;
+                    sent(&send, event.into_bytes()).await;
                     return;
                 }
                 Err(_) => return,
@@ -168,6 +170,10 @@ impl Watch {
             tokio::select! {
                 changed = newest.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(self.heartbeat) => {
+                    // Nobody is woken by the end of a store.
+                    if self.app.life(&self.store.to_string()) != self.life {
+                        continue;
+                    }
                     if !sent(&send, self.heartbeat().into_bytes()).await {
                         return;
                     }
@@ -188,6 +194,9 @@ impl Watch {
 
     /// The next changes.
     fn changes(&self) -> Result<Read, ApiError> {
+        if self.app.life(&self.store.to_string()) != self.life {
+            return Err(no_store());
+        }
         // Everything up to here is seen by what is read below.
         let newest = self.app.engine.newest(self.store)?.revision;
         let (mut events, mut place, mut is_full) = (Vec::new(), self.place, false);
@@ -211,7 +220,7 @@ impl Watch {
             place = place.max((newest, u32::MAX));
         }
         // What is held so far holds it until now.
-        let held = self.app.engine.hold_log(self.store, place.0)?;
+        let held = self.app.engine.hold_log(self.store, place)?;
         Ok(Read { events, place, held, is_full })
     }
 }

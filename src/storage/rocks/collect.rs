@@ -17,6 +17,9 @@ use crate::tuple::{Revision, Timestamp, TupleKey};
 /// Entries of the log that are dropped with one batch, so that no write waits long for it.
 const ENTRIES_MAX: u64 = 2_000;
 
+/// Rows that are read between two visits, at most.
+const ROWS_PER_VISIT: u64 = 10_000;
+
 /// What one batch of a collection dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
@@ -148,31 +151,40 @@ impl Database {
         self.ends.view(&store, |_, &earliest| earliest <= now).unwrap_or(true)
     }
 
-    /// Visits the tuples of a store that have ended by a time and are still there.
+    /// Visits the tuples of a store that have ended by a time and are still there; now and then nothing, so that the visitor
+    /// can break.
     pub fn ended(
         &self,
         store: u32,
         now: Timestamp,
-        visit: &mut dyn FnMut(TupleKey) -> ControlFlow<()>,
+        visit: &mut dyn FnMut(Option<TupleKey>) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         // Ends of tuples written from here on are noted beside what is found.
         self.ends.insert(store, Timestamp::from_micros(i64::MAX));
         let state = StateReader::open(self, store)?.at_time(Timestamp::from_micros(i64::MIN));
-        let mut is_whole = true;
+        let (mut is_whole, mut rows) = (true, 0_u64);
         let scanned = state.scan(&TupleFilter::default(), &mut |tuple, row| {
-            let Some(end) = row.expires_at else { return ControlFlow::Continue(()) };
-            if end > now {
+            rows += 1;
+            let ended = row.expires_at.filter(|&end| end <= now);
+            if let Some(end) = row.expires_at.filter(|_| ended.is_none()) {
                 self.note_end(store, end);
+            }
+            if ended.is_none() && !rows.is_multiple_of(ROWS_PER_VISIT) {
                 return ControlFlow::Continue(());
             }
-            let flow = visit(tuple.to_owned());
+            let flow = visit(ended.map(|_| tuple.to_owned()));
             is_whole = flow.is_continue();
             flow
         });
         if scanned.is_err() || !is_whole {
-            self.ends.remove(&store);
+            self.forget_ends(store);
         }
         scanned
+    }
+
+    /// Has the next collection search through a store again.
+    pub fn forget_ends(&self, store: u32) {
+        self.ends.remove(&store);
     }
 
     /// Merges the table files that held what a collection dropped, so that their bytes are given back.

@@ -118,8 +118,12 @@ impl Database {
     /// The same as [`Database::head`], with the state held: it stays readable from elsewhere as long as the reader lives.
     pub fn head_held(&self, store: u32) -> Result<StateReader<'_>, StorageError> {
         loop {
+            let reader = self.head(store)?;
+            if reader.is_gone() {
+                return Ok(reader);
+            }
             // Once passed over by the horizon, a later snapshot is above it.
-            if let Some(reader) = self.head(store)?.held() {
+            if let Some(reader) = reader.held() {
                 return Ok(reader);
             }
         }
@@ -232,19 +236,6 @@ impl Database {
         })
     }
 
-    /// The same backwards: from the last change of a revision on, newest first.
-    pub fn changes_back(
-        &self,
-        store: u32,
-        from: Revision,
-        visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
-    ) -> Result<(), StorageError> {
-        let start = key::change(store, from, u32::MAX);
-        self.view().walk_back(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
-            Ok(visit(read_change(key, value)?))
-        })
-    }
-
     /// Bytes and estimated rows of every family.
     pub fn family_sizes(&self) -> Result<Vec<FamilySize>, StorageError> {
         let number = |family: Family, property: &str| -> Result<u64, StorageError> {
@@ -306,7 +297,9 @@ impl Database {
 
     /// Takes a deleted store out of the registry.
     pub(super) fn unregister(&self, id: StoreId) {
-        self.stores.remove(&id);
+        if let Some((_, record)) = self.stores.remove(&id) {
+            self.pins.forget(record.number);
+        }
     }
 
     /// The newest state of all families together, unchanging.
@@ -371,29 +364,6 @@ impl View<'_> {
                 return Ok(());
             }
             rows.next();
-        }
-        rows.status().map_err(open::from_rocks)
-    }
-
-    /// Visits the rows of a family with a prefix from a key (included) on, in the reverse of key order.
-    pub(super) fn walk_back(
-        &self,
-        family: Family,
-        start: &[u8],
-        prefix: &[u8],
-        visit: VisitRow<'_>,
-    ) -> Result<(), StorageError> {
-        let mut options = ReadOptions::default();
-        options.fill_cache(false);
-        options.set_iterate_lower_bound(prefix.to_vec());
-        let handle = self.database.family(family)?;
-        let mut rows = self.snapshot.raw_iterator_cf_opt(handle, options);
-        rows.seek_for_prev(start);
-        while let Some((key, value)) = rows.item() {
-            if visit(key, value)?.is_break() {
-                return Ok(());
-            }
-            rows.prev();
         }
         rows.status().map_err(open::from_rocks)
     }

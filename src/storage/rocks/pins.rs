@@ -45,6 +45,11 @@ impl Pins {
         of_store.horizon
     }
 
+    /// Of a store that is gone.
+    pub(super) fn forget(&self, store: u32) {
+        self.lock().remove(&store);
+    }
+
     /// How far the horizon of a store has gone, or is about to go, since the directory was opened.
     pub(super) fn horizon(&self, store: u32) -> Revision {
         self.lock().get(&store).map_or(Revision::ZERO, |of_store| of_store.horizon)

@@ -19,7 +19,7 @@ use crate::storage::look::Look;
 use crate::tuple::{ObjectRef, Revision, SubjectRef, Timestamp, TupleKey, TupleRef};
 
 /// Rows that one purge takes at most: it is one batch.
-const ROWS_MAX: usize = 200_000;
+const ROWS_MAX: usize = 50_000;
 /// Marks that are forgotten with one batch of a collection.
 const FORGOTTEN_MAX: usize = 2_000;
 

@@ -2,13 +2,15 @@
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
 
 use super::families::{self, Family};
 use super::key::{self, Direction, REVISION_BYTES};
 use super::pins::Pin;
-use super::{Database, open, purge};
+use super::{Database, open, purge, read_change};
+use crate::storage::change::ChangeRecord;
 use crate::storage::codec::{self, Head};
 use crate::storage::error::StorageError;
 use crate::storage::filter::TupleFilter;
@@ -22,9 +24,12 @@ use crate::tuple::{ObjectRef, Relation, Revision, SchemaId, SubjectKind, Subject
 /// The head reads the two current families alone; a past revision merges the history families in.
 pub struct StateReader<'a> {
     database: &'a Database,
-    snapshot: Snapshot<'a>,
+    /// Shared by readers of several revisions, so that they see one history.
+    snapshot: Arc<Snapshot<'a>>,
     store: u32,
     head: Head,
+    /// The store was deleted between look-up and snapshot: it reads as empty.
+    is_gone: bool,
     revision: Revision,
     now: Timestamp,
     /// Of a past revision: something that was there then is purged.
@@ -39,13 +44,15 @@ impl<'a> StateReader<'a> {
         let snapshot = database.db.snapshot();
         let key = families::head_key(store);
         let meta = database.family(Family::Meta)?;
-        let head = match snapshot.get_pinned_cf(meta, &key).map_err(open::from_rocks)? {
-            Some(bytes) => codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?,
-            // The store was deleted between look-up and snapshot: it reads as empty.
-            None => Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None },
+        let found = match snapshot.get_pinned_cf(meta, &key).map_err(open::from_rocks)? {
+            Some(bytes) => Some(codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?),
+            None => None,
         };
-        let (revision, now) = (head.revision, head.time);
-        Ok(StateReader { database, snapshot, store, head, revision, now, is_torn: false, pin: None })
+        let is_gone = found.is_none();
+        let nothing = Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None };
+        let head = found.unwrap_or(nothing);
+        let (revision, now, snapshot) = (head.revision, head.time, Arc::new(snapshot));
+        Ok(StateReader { database, snapshot, store, head, is_gone, revision, now, is_torn: false, pin: None })
     }
 
     /// The same state, with expiry decided at another time.
@@ -75,11 +82,7 @@ impl<'a> StateReader<'a> {
             return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
         };
         self = held;
-        if revision < self.head.revision {
-            let key = self.database.purged_key_of_all(self.store);
-            let all = purge::read_mark(self.get_raw(Family::Meta, &key)?.as_deref(), &key)?;
-            self.is_torn = all.is_some_and(|mark| (mark.from..mark.until).contains(&revision.0));
-        }
+        self.is_torn = self.finds_torn()?;
         Ok(self)
     }
 
@@ -108,6 +111,100 @@ impl<'a> StateReader<'a> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// A further reader, of another revision of the same history: what is written, collected or purged meanwhile does not
+    /// change it.
+    pub fn elsewhere(&self, revision: Revision, now: Timestamp) -> Result<StateReader<'a>, StorageError> {
+        let mut reader = StateReader {
+            snapshot: Arc::clone(&self.snapshot),
+            revision,
+            now,
+            pin: None,
+            is_torn: false,
+            ..*self
+        };
+        let oldest = reader.horizon()?;
+        if revision < oldest {
+            let oldest_time = reader.record(oldest)?.time;
+            return Err(StorageError::BelowHorizon { asked: revision, oldest, oldest_time });
+        }
+        if revision > reader.head.revision {
+            return Err(StorageError::AboveHead { asked: revision, head: reader.head.revision });
+        }
+        reader.is_torn = reader.finds_torn()?;
+        Ok(reader)
+    }
+
+    fn finds_torn(&self) -> Result<bool, StorageError> {
+        if self.revision >= self.head.revision {
+            return Ok(false);
+        }
+        let key = self.database.purged_key_of_all(self.store);
+        let all = purge::read_mark(self.get_raw(Family::Meta, &key)?.as_deref(), &key)?;
+        Ok(all.is_some_and(|mark| (mark.from..mark.until).contains(&self.revision.0)))
+    }
+
+    /// Whether the store was deleted before the reader was opened.
+    pub fn is_gone(&self) -> bool {
+        self.is_gone
+    }
+
+    /// The newest revision that the reader knows of.
+    pub fn head_revision(&self) -> Revision {
+        self.head.revision
+    }
+
+    /// The oldest revision whose state is kept, and when it was committed; none for revision 0.
+    pub fn oldest(&self) -> Result<(Revision, Option<Timestamp>), StorageError> {
+        match self.horizon()? {
+            Revision::ZERO => Ok((Revision::ZERO, None)),
+            oldest => Ok((oldest, Some(self.record(oldest)?.time))),
+        }
+    }
+
+    /// Visits the change log from a position (included) on, oldest first, up to the newest revision the reader knows of.
+    pub fn changes(
+        &self,
+        from: (Revision, u32),
+        visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let mut rows = self.log()?;
+        rows.seek(key::change(self.store, from.0, from.1));
+        while let Some((key, value)) = rows.item() {
+            if visit(read_change(key, value)?).is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(open::from_rocks)
+    }
+
+    /// The same backwards: from the last change of a revision on, newest first.
+    pub fn changes_back(
+        &self,
+        from: Revision,
+        visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
+    ) -> Result<(), StorageError> {
+        let mut rows = self.log()?;
+        rows.seek_for_prev(key::change(self.store, from, u32::MAX));
+        while let Some((key, value)) = rows.item() {
+            if visit(read_change(key, value)?).is_break() {
+                return Ok(());
+            }
+            rows.prev();
+        }
+        rows.status().map_err(open::from_rocks)
+    }
+
+    fn log(&self) -> Result<DBRawIterator<'_>, StorageError> {
+        let mut options = ReadOptions::default();
+        options.fill_cache(false);
+        options.set_iterate_lower_bound(key::store_prefix(self.store));
+        if let Some(end) = key::successor(&key::store_prefix(self.store)) {
+            options.set_iterate_upper_bound(end);
+        }
+        Ok(self.snapshot.raw_iterator_cf_opt(self.database.family(Family::Changes)?, options))
     }
 
     fn horizon(&self) -> Result<Revision, StorageError> {
@@ -148,7 +245,7 @@ impl<'a> StateReader<'a> {
     }
 
     /// The last revision committed at or before a time. Commit times never decrease, so halving finds it.
-    pub(super) fn revision_at(&self, time: Timestamp) -> Result<Revision, StorageError> {
+    pub fn revision_at(&self, time: Timestamp) -> Result<Revision, StorageError> {
         if time >= self.head.time {
             return Ok(self.head.revision);
         }
@@ -170,7 +267,8 @@ impl<'a> StateReader<'a> {
         Ok(low)
     }
 
-    fn record(&self, revision: Revision) -> Result<crate::storage::RevisionRecord, StorageError> {
+    /// What the log remembers of a revision.
+    pub fn record(&self, revision: Revision) -> Result<crate::storage::RevisionRecord, StorageError> {
         match self.get_raw(Family::Revisions, &key::revision(self.store, revision))? {
             Some(bytes) => codec::decode_revision(&bytes, &|| format!("revisions row {revision}")),
             None => Err(StorageError::damaged("revisions", format!("revision {revision} is missing"))),
