@@ -17,7 +17,8 @@ pub(super) struct Module {
 }
 
 /// Joins files in their order: types and conditions one after the other, the relations that extend a type behind its
-/// own. Whatever is defined twice stays there twice, for the rules to find.
+/// own. Whatever is defined twice stays there twice, for the rules to find. Names that extend nothing are added to the
+/// unread ones.
 pub(super) fn merge(modules: Vec<Module>, unread: &mut HashSet<Box<str>>) -> (Tree, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut tree = Tree::empty("1.2");
@@ -40,13 +41,9 @@ pub(super) fn merge(modules: Vec<Module>, unread: &mut HashSet<Box<str>>) -> (Tr
             tree.conditions.push(condition);
         }
     }
-    let mut extended = Extended::of(&mut tree.types);
+    let mut extended = Extended::of(&mut tree.types, &mut problems, unread);
     for extension in extensions {
-        if let Err(extension) = extended.extend(extension, &mut problems) {
-            problems.push(extended.unknown(&extension.name));
-            unread.extend(extension.relations.into_iter().map(|relation| relation.name.text));
-            unread.insert(extension.name.text);
-        }
+        extended.extend(extension);
     }
     layout::normalise(&mut tree);
     (tree, problems)
@@ -60,47 +57,57 @@ struct Extension {
     definition: TypeDefinition,
 }
 
-/// The types that can be extended.
+/// The types that can be extended, and what is found on the way.
 struct Extended<'t> {
     types: &'t mut [TypeDefinition],
+    problems: &'t mut Vec<Problem>,
+    unread: &'t mut HashSet<Box<str>>,
     /// Of two with the same name the first counts, as everywhere.
     by_name: HashMap<Box<str>, usize>,
     /// Where each file has extended a type.
     seen: HashMap<(usize, Box<str>), Name>,
 }
 
-impl Extended<'_> {
-    fn of(types: &mut [TypeDefinition]) -> Extended<'_> {
+impl<'t> Extended<'t> {
+    fn of(
+        types: &'t mut [TypeDefinition],
+        problems: &'t mut Vec<Problem>,
+        unread: &'t mut HashSet<Box<str>>,
+    ) -> Extended<'t> {
         let mut by_name = HashMap::new();
         for (at, definition) in types.iter().enumerate() {
             by_name.entry(definition.name.text.clone()).or_insert(at);
         }
-        Extended { types, by_name, seen: HashMap::new() }
+        Extended { types, problems, unread, by_name, seen: HashMap::new() }
     }
 
-    /// Adds the relations to their type, or gives them back when there is none.
-    fn extend(&mut self, extension: Extension, problems: &mut Vec<Problem>) -> Result<(), TypeDefinition> {
+    /// Adds the relations to their type.
+    fn extend(&mut self, extension: Extension) {
         let Extension { module, metadata, definition } = extension;
-        let Some(at) = self.by_name.get(&definition.name.text) else { return Err(definition) };
         let name = definition.name;
+        let Some(at) = self.by_name.get(&name.text) else {
+            self.problems.push(self.unknown(&name));
+            self.unread.extend(definition.relations.into_iter().map(|relation| relation.name.text));
+            self.unread.insert(name.text);
+            return;
+        };
         let extended = &mut self.types[*at];
         if extended.metadata.as_ref().is_some_and(|own| own.file == metadata.file) {
             let message = format!("the type `{}` is defined in the same file", name.text);
             let problem = Problem::new(ProblemCode::ExtendOfOwnType, &name.at, message)
                 .also(&extended.name.at, "defined here")
                 .help("write the relations there; `extend` is for types of other files");
-            problems.push(problem);
+            self.problems.push(problem);
         } else if let Some(first) = self.seen.get(&(module, name.text.clone())) {
             let message = format!("the type `{}` is already extended in this file", name.text);
             let problem = Problem::new(ProblemCode::DuplicateExtension, &name.at, message)
                 .also(&first.at, "first extended here")
                 .help("write all relations there");
-            problems.push(problem);
+            self.problems.push(problem);
         }
         let with_metadata = |relation| RelationDefinition { metadata: Some(metadata.clone()), ..relation };
         extended.relations.extend(definition.relations.into_iter().map(with_metadata));
         self.seen.entry((module, name.text.clone())).or_insert(name);
-        Ok(())
     }
 
     fn unknown(&self, name: &Name) -> Problem {
