@@ -22,10 +22,10 @@ use stonetown::schema::{
 const OFFICE: &str = "tests/schema/modules/office";
 
 /// Four files, which use about everything that files of modules can have.
-fn office() -> Tree {
+fn office() -> (Tree, Schema) {
     let manifest = fs::read_to_string(format!("{OFFICE}/fga.mod")).unwrap();
     let mut read = |name: &str| fs::read_to_string(Path::new(OFFICE).join(name));
-    Tree::parse_modules(MANIFEST_NAME, &manifest, &mut read)
+    read_modules(MANIFEST_NAME, &manifest, &mut read)
         .unwrap_or_else(|problems| panic!("{}", problems.render(false)))
 }
 
@@ -48,7 +48,7 @@ fn codes(problems: &Problems) -> Vec<ProblemCode> {
 
 #[test]
 fn merged_files_are_one_schema_that_says_where_each_definition_came_from() {
-    let tree = office();
+    let (tree, schema) = office();
     let merged = serde_json::to_string_pretty(&tree.to_json()).unwrap();
     golden(Path::new("tests/schema/modules/office.json"), &format!("{merged}\n"));
     let stored = Tree::from_json(&tree.to_json()).unwrap();
@@ -56,8 +56,10 @@ fn merged_files_are_one_schema_that_says_where_each_definition_came_from() {
     let shown = stored.with_module_comments().print().unwrap();
     golden(Path::new("tests/schema/modules/office.shown.fga"), &shown);
     // What is shown can be read: as a schema of one file, without modules.
-    assert_eq!(without_modules(&Tree::parse("shown.fga", &shown).unwrap()), without_modules(&tree));
-    assert_eq!(Tree::parse("shown.fga", &shown).unwrap().print().unwrap(), shown);
+    let (again, resolved) = read_schema("shown.fga", &shown).unwrap();
+    assert_eq!(describe(&resolved), describe(&schema));
+    assert_eq!(without_modules(&again), without_modules(&tree));
+    assert_eq!(again.print().unwrap(), shown);
 }
 
 #[test]
@@ -229,18 +231,43 @@ fn a_file_that_cannot_be_read_is_a_problem_of_the_manifest() {
 
 const SCHEMAS: [&str; 6] = ["audiostack", "artstash", "studio", "live-studio", "fastpix", "debian"];
 
+/// None of the schemas has conditions.
+const CONDITIONS: &str = "\
+model
+  schema 1.1
+
+type user
+
+type doc
+  relations
+    define parent: [doc]
+    define viewer: [user with late, user:* with named, doc#viewer] or viewer from parent
+    define editor: [user with named] and viewer
+
+condition late(hour: int) {
+  hour > 20
+}
+
+condition named(name: string, names: list<string>) {
+  name in names
+}
+";
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Types and relations go to one of three modules each, and the files stand in any order.
     #[test]
     fn a_schema_in_modules_is_the_schema_in_one_file(
-        schema in prop::sample::select(&SCHEMAS[..]),
+        schema in prop::option::weighted(0.9, prop::sample::select(&SCHEMAS[..])),
         places in prop::collection::vec(0..3usize, 1..40),
         order in Just(vec![0, 1, 2]).prop_shuffle(),
     ) {
-        let text = fs::read_to_string(format!("schema/{schema}.fga")).unwrap();
-        let (whole, resolved) = read_schema(schema, &text).unwrap();
+        let text = match schema {
+            Some(name) => fs::read_to_string(format!("schema/{name}.fga")).unwrap(),
+            None => CONDITIONS.to_string(),
+        };
+        let (whole, resolved) = read_schema("whole.fga", &text).unwrap();
         let files = split(&whole, &places);
         let names: Vec<String> = order.iter().map(|at| format!("  - m{at}.fga\n")).collect();
         let manifest = format!("schema: '1.2'\ncontents:\n{}", names.concat());
@@ -280,6 +307,9 @@ fn split(whole: &Tree, places: &[usize]) -> Vec<(String, String)> {
             }
         }
     }
+    for condition in &whole.conditions {
+        modules[place()].conditions.push(condition.clone());
+    }
     modules.iter().enumerate().map(|(at, tree)| (format!("m{at}.fga"), tree.print().unwrap())).collect()
 }
 
@@ -312,11 +342,15 @@ fn describe(schema: &Schema) -> BTreeMap<String, Vec<String>> {
             let relation = schema.relation_at(*index);
             let mut lines = vec![rewrite(schema, &relation.rewrite)];
             for restriction in &relation.restrictions {
-                lines.push(match restriction.shape {
+                let mut line = match restriction.shape {
                     RestrictionShape::Object => type_name(restriction.subject_type),
                     RestrictionShape::Wildcard => format!("{}:*", type_name(restriction.subject_type)),
                     RestrictionShape::Userset(relation) => schema.relation_text(relation),
-                });
+                };
+                if let Some(condition) = restriction.condition {
+                    line.push_str(&format!(" with {}", schema.condition_at(condition).name));
+                }
+                lines.push(line);
             }
             assert_eq!(type_name(relation.object_type), &*object_type.name);
             let affected = schema.graph().affected_by(*index);

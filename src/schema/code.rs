@@ -93,10 +93,6 @@ problem_codes! {
     NotAModule => "not-a-module",
     /// `extend` in a schema that is not modular.
     ExtendOutsideModule => "extend-outside-module",
-    /// An expression that is no CEL, or of which types do not fit.
-    InvalidExpression => "invalid-expression",
-    /// More conditions, or more parameters of one, than the limit.
-    TooManyConditions => "too-many-conditions",
     /// `extend` for a type that no file defines.
     UnknownExtendedType => "unknown-extended-type",
     /// `extend` for a type that the same file defines.
@@ -115,6 +111,10 @@ problem_codes! {
     DuplicateModulePath => "duplicate-module-path",
     /// The manifest lists a file that cannot be read.
     UnreadableModule => "unreadable-module",
+    /// An expression that is no CEL, or of which types do not fit.
+    InvalidExpression => "invalid-expression",
+    /// More conditions, or more parameters of one, than the limit.
+    TooManyConditions => "too-many-conditions",
     /// JSON of the wrong type.
     JsonType => "json-type",
     /// Several rewrites where one is expected, in JSON.

@@ -44,22 +44,6 @@ pub fn module_file_name(manifest_name: &str, file: &str) -> String {
     folder.join(file).display().to_string()
 }
 
-impl Tree {
-    /// Reads a modular schema and merges its files, or says everything that is wrong with their form and with merging
-    /// them. What they say is not looked at: for that, see [`read_modules`], which has the same arguments.
-    pub fn parse_modules(
-        manifest_name: &str,
-        manifest: &str,
-        read: &mut dyn FnMut(&str) -> io::Result<String>,
-    ) -> Result<Tree, Problems> {
-        let Parsed { tree, problems, .. } = parse_all(manifest_name, manifest, read, &Limits::default());
-        match problems.is_empty() {
-            true => Ok(tree),
-            false => Err(Problems::new(tree.source, problems)),
-        }
-    }
-}
-
 /// Reads a modular schema: its merged tree and what it says, or everything that is wrong with its manifest and all of
 /// its files. `read` gives the text of a file by its name as [`module_file_name`] makes it.
 pub fn read_modules(
