@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use stonetown::schema::{
-    Limits, ProblemCode, Problems, RelationIndex, RestrictionShape, Rewrite, Schema, Severity, Tree,
-    read_json, read_json_within, read_schema, read_schema_within,
+    Limits, MANIFEST_NAME, ProblemCode, Problems, RelationIndex, RestrictionShape, Rewrite, Schema, Severity,
+    Tree, read_json, read_json_within, read_modules_within, read_schema, read_schema_within,
 };
 
 #[test]
 fn every_problem_is_shown_at_its_place() {
     let mut missing: BTreeSet<&str> = ProblemCode::ALL.iter().map(|code| code.as_str()).collect();
-    let files = inputs("tests/schema/problems", &["fga", "json"]);
+    let files = inputs("tests/schema/problems", &["fga", "json", "mod"]);
     assert!(files.len() > 60, "{} files", files.len());
     for file in files {
         let problems = problems_of(&file);
@@ -36,12 +36,17 @@ fn every_problem_is_shown_at_its_place() {
 
 /// The problems of an example, or, when it has only warnings, those.
 fn problems_of(file: &Path) -> Problems {
-    let text = fs::read_to_string(file).unwrap();
+    let text = |file: &Path| fs::read_to_string(file).unwrap();
     let name = file.file_name().unwrap().to_str().unwrap();
     let limits = limits_of(file.file_stem().unwrap().to_str().unwrap());
     let read = match file.extension().unwrap().to_str().unwrap() {
-        "json" => read_json_within(name, &serde_json::from_str(&text).unwrap(), &limits),
-        _ => read_schema_within(name, &text, &limits),
+        "json" => read_json_within(name, &serde_json::from_str(&text(file)).unwrap(), &limits),
+        // A folder with a manifest.
+        "mod" => {
+            let mut read = |name: &str| fs::read_to_string(file.join(name));
+            read_modules_within(MANIFEST_NAME, &text(&file.join(MANIFEST_NAME)), &mut read, &limits)
+        }
+        _ => read_schema_within(name, &text(file), &limits),
     };
     match read {
         Ok((tree, _)) => {

@@ -87,10 +87,30 @@ problem_codes! {
     MissingBody => "missing-body",
     /// A `{` that is not closed.
     UnclosedBody => "unclosed-body",
-    /// `module`: a file of a modular schema.
-    ModulesUnsupported => "modules-unsupported",
+    /// A file of a modular schema, where a whole schema is wanted.
+    ModuleAlone => "module-alone",
+    /// A file of a modular schema that does not begin with `module`.
+    NotAModule => "not-a-module",
     /// `extend` in a schema that is not modular.
     ExtendOutsideModule => "extend-outside-module",
+    /// `extend` for a type that no file defines.
+    UnknownExtendedType => "unknown-extended-type",
+    /// `extend` for a type that the same file defines.
+    ExtendOfOwnType => "extend-of-own-type",
+    /// A type extended twice in one file.
+    DuplicateExtension => "duplicate-extension",
+    /// The manifest of a modular schema is no YAML, or no mapping.
+    InvalidManifest => "invalid-manifest",
+    /// The manifest lists no files.
+    MissingContents => "missing-contents",
+    /// Something in the manifest is not of the right kind.
+    ManifestType => "manifest-type",
+    /// The manifest lists a file that it cannot list.
+    InvalidModulePath => "invalid-module-path",
+    /// The manifest lists a file twice.
+    DuplicateModulePath => "duplicate-module-path",
+    /// The manifest lists a file that cannot be read.
+    UnreadableModule => "unreadable-module",
     /// An expression that is no CEL, or of which types do not fit.
     InvalidExpression => "invalid-expression",
     /// More conditions, or more parameters of one, than the limit.

@@ -83,9 +83,14 @@ pub(super) struct Lexed {
 
 /// Reads a whole text.
 pub(super) fn lex(text: &str) -> Lexed {
+    lex_from(text, 0)
+}
+
+/// Reads a text from one of its bytes on; spans count from its beginning.
+pub(super) fn lex_from(text: &str, start: usize) -> Lexed {
     let mut lexer = Lexer { text, lexed: Lexed::default(), body: None };
-    lexer.newline(0, None);
-    for line in lines(text) {
+    lexer.newline(start, None);
+    for line in lines(text, start) {
         lexer.line(line);
     }
     lexer.finish()
@@ -222,7 +227,7 @@ impl Lexer<'_> {
             rest.starts_with(is_space)
                 && rest.trim_start().starts_with(|c: char| c.is_alphabetic() || c == '_')
         };
-        !in_string && (begins("type") || begins("condition"))
+        !in_string && ["type", "extend", "condition"].into_iter().any(begins)
     }
 
     fn finish(mut self) -> Lexed {
@@ -273,9 +278,10 @@ fn after_string(bytes: &[u8], start: usize, end: u8) -> usize {
     at + 1
 }
 
-/// The lines of a text, each divided into code and comment.
-fn lines(text: &str) -> impl Iterator<Item = Line> {
-    let mut start = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+/// The lines of a text from one of its bytes on, each divided into code and comment.
+fn lines(text: &str, start: usize) -> impl Iterator<Item = Line> {
+    let has_mark = text[start..].starts_with('\u{feff}');
+    let mut start = if has_mark { start + '\u{feff}'.len_utf8() } else { start };
     std::iter::from_fn(move || {
         let rest = text.get(start..).filter(|rest| !rest.is_empty())?;
         let length = rest.find(['\n', '\r']).unwrap_or(rest.len());

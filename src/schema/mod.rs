@@ -30,6 +30,7 @@ mod json;
 mod layout;
 mod lex;
 mod limits;
+mod modules;
 mod openfga;
 mod parse;
 mod print;
@@ -49,6 +50,7 @@ pub use limits::{
     CONDITIONS_MAX, Limits, MODEL_BYTES_MAX, NESTING_MAX, PARAMETERS_MAX, PROBLEMS_MAX, TEXT_BYTES_MAX,
     TYPES_MAX,
 };
+pub use modules::{MANIFEST_NAME, module_file_name, read_manifest, read_modules, read_modules_within};
 pub use print::PrintError;
 pub use problem::{Label, Problem, Problems, Severity, WireError};
 pub use resolve::{read_json, read_json_within, read_schema, read_schema_within};

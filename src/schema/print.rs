@@ -61,6 +61,12 @@ struct Printer {
 
 impl Printer {
     fn header(&mut self, header: &Header) -> Result<(), PrintError> {
+        if let Some(module) = &header.module {
+            let name = checked(NameKind::Module, module)?;
+            self.line("", &header.model_trivia, &format!("module {name}"));
+            self.comments("  ", &header.tail);
+            return Ok(());
+        }
         let version = &header.version.text;
         if !parse::is_version(version) {
             return Err(PrintError::Version(version.to_string()));
@@ -73,7 +79,8 @@ impl Printer {
 
     fn typedef(&mut self, definition: &TypeDefinition) -> Result<(), PrintError> {
         let name = checked(NameKind::Type, &definition.name)?;
-        self.line("", &definition.trivia, &format!("type {name}"));
+        let extend = if definition.extends { "extend " } else { "" };
+        self.line("", &definition.trivia, &format!("{extend}type {name}"));
         if definition.relations.is_empty() {
             self.comments("  ", &definition.tail);
             return Ok(());

@@ -74,8 +74,9 @@ impl Problem {
 fn place_text(source: &Source, place: &Place) -> String {
     match place {
         Place::Span(span) => {
+            let (name, _) = source.file_of(span.start);
             let position = source.position(span.start);
-            format!("{}:{}:{}", source.name(), position.line, position.column)
+            format!("{name}:{}:{}", position.line, position.column)
         }
         Place::Path(path) if path.is_empty() => source.name().to_string(),
         Place::Path(path) => format!("{}: {path}", source.name()),
@@ -85,15 +86,16 @@ fn place_text(source: &Source, place: &Place) -> String {
 fn place_json(source: &Source, place: &Place) -> Value {
     match place {
         Place::Span(span) => {
+            let (name, file) = source.file_of(span.start);
             let (start, end) = (source.position(span.start), source.position(span.end));
             json!({
-                "source": source.name(),
+                "source": name,
                 "line": start.line,
                 "column": start.column,
                 "end_line": end.line,
                 "end_column": end.column,
-                "start": span.start,
-                "end": span.end,
+                "start": span.start - file.start,
+                "end": span.end - file.start,
             })
         }
         Place::Path(path) => json!({"source": source.name(), "path": &**path}),
@@ -110,7 +112,8 @@ fn render_problem(renderer: &Renderer, source: &Source, problem: &Problem) -> St
         Place::Path(_) => title.element(Origin::path(place_text(source, &problem.place))),
         Place::Span(span) if source.lines_around(*span).0.len() > SHOWN_BYTES_MAX => {
             let position = source.position(span.start);
-            title.element(Origin::path(source.name()).line(position.line).char_column(position.column))
+            let (name, _) = source.file_of(span.start);
+            title.element(Origin::path(name).line(position.line).char_column(position.column))
         }
         Place::Span(span) => title.elements(snippets(source, *span, problem)),
     };
@@ -157,6 +160,7 @@ fn snippets<'a>(source: &'a Source, span: Span, problem: &'a Problem) -> Vec<Sni
 type Annotated<'a> = annotate_snippets::Annotation<'a>;
 
 struct Cut<'a> {
+    file_name: &'a str,
     lines: std::ops::Range<usize>,
     line_number: usize,
     marks: Vec<(AnnotationKind, Span, Option<&'a str>)>,
@@ -168,14 +172,17 @@ const SHOWN_BYTES_MAX: usize = 2000;
 const LINES_TOGETHER_MAX: usize = 6;
 
 impl<'a> Cut<'a> {
-    fn around(source: &Source, span: Span) -> Cut<'a> {
+    fn around(source: &'a Source, span: Span) -> Cut<'a> {
+        let (file_name, _) = source.file_of(span.start);
         let (lines, line_number) = source.lines_around(span);
-        Cut { lines, line_number, marks: Vec::new() }
+        Cut { file_name, lines, line_number, marks: Vec::new() }
     }
 
     fn touches(&self, source: &Source, span: Span) -> bool {
+        let (_, file) = source.file_of(span.start);
         let (_, line_number) = source.lines_around(span);
-        line_number.abs_diff(self.line_number) < LINES_TOGETHER_MAX
+        (file.start..=file.end).contains(&self.lines.start)
+            && line_number.abs_diff(self.line_number) < LINES_TOGETHER_MAX
     }
 
     fn widen(&mut self, source: &Source, span: Span) {
@@ -189,14 +196,14 @@ impl<'a> Cut<'a> {
     }
 
     fn snippet(self, source: &'a Source) -> Snippet<'a, Annotated<'a>> {
-        let Cut { lines, line_number, marks } = self;
+        let Cut { file_name, lines, line_number, marks } = self;
         let start = lines.start;
         let annotations = marks.into_iter().map(|(kind, span, text)| {
             kind.span(span.start - start..span.end.max(span.start) - start).label(text)
         });
         Snippet::source(&source.text()[lines])
             .line_start(line_number)
-            .path(source.name())
+            .path(file_name)
             .annotations(annotations)
     }
 }

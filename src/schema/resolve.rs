@@ -76,7 +76,12 @@ pub fn read_json_within(
 }
 
 /// Resolves a tree, of whose reading there may be problems already.
-fn resolve(tree: &Tree, found: Vec<Problem>, reading: Reading, limits: &Limits) -> Result<Schema, Problems> {
+pub(super) fn resolve(
+    tree: &Tree,
+    found: Vec<Problem>,
+    reading: Reading,
+    limits: &Limits,
+) -> Result<Schema, Problems> {
     let index = Index::of(tree);
     let mut problems = found;
     problems.extend(rules::check(tree, &index, &reading, limits));

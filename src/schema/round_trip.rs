@@ -172,6 +172,11 @@ fn bare_tree(expression: impl Strategy<Value = Expression>) -> impl Strategy<Val
     })
 }
 
+/// The name of a module, when it is a file of one, and which of its types extend others.
+fn module() -> impl Strategy<Value = (Option<&'static str>, [bool; 5])> {
+    (prop::option::of(select(&["core", "module", "a-", "_", "type"][..])), any::<[bool; 5]>())
+}
+
 /// A tree with comments and blank lines everywhere that they can stand.
 fn commented_tree() -> impl Strategy<Value = Tree> {
     let pool = (
@@ -179,41 +184,51 @@ fn commented_tree() -> impl Strategy<Value = Tree> {
         prop::collection::vec(comments(), 8),
         prop::collection::vec((comment_texts(), trailing()), 16),
     );
-    (bare_tree(definition()), pool).prop_map(|(mut tree, (trivia, tails, texts))| {
-        let mut trivia = trivia.into_iter().cycle();
-        let mut tails = tails.into_iter().cycle();
-        let mut texts = texts.into_iter().cycle();
-        tree.header.model_trivia = trivia.next().unwrap_or_default();
-        tree.header.schema_trivia = trivia.next().unwrap_or_default();
-        tree.header.tail = tails.next().unwrap_or_default();
-        for definition in &mut tree.types {
-            definition.trivia = trivia.next().unwrap_or_default();
-            definition.tail = tails.next().unwrap_or_default();
-            if !definition.relations.is_empty() {
-                definition.relations_trivia = trivia.next().unwrap_or_default();
-            }
-            for relation in &mut definition.relations {
-                relation.trivia = trivia.next().unwrap_or_default();
-                for restriction in &mut relation.restrictions {
-                    (restriction.comments, restriction.trailing) = texts.next().unwrap_or_default();
+    (bare_tree(definition()), module(), pool).prop_map(
+        |(mut tree, (module, extends), (trivia, tails, texts))| {
+            let mut trivia = trivia.into_iter().cycle();
+            let mut tails = tails.into_iter().cycle();
+            let mut texts = texts.into_iter().cycle();
+            tree.header.model_trivia = trivia.next().unwrap_or_default();
+            if let Some(name) = module {
+                tree.header.module = Some(Name::made(name));
+                tree.header.version = Name::made("1.2");
+                for (definition, extends) in tree.types.iter_mut().zip(extends) {
+                    definition.extends = extends;
                 }
-                if !relation.restrictions.is_empty() {
-                    relation.restrictions_tail = texts.next().unwrap_or_default().0;
+            } else {
+                tree.header.schema_trivia = trivia.next().unwrap_or_default();
+            }
+            tree.header.tail = tails.next().unwrap_or_default();
+            for definition in &mut tree.types {
+                definition.trivia = trivia.next().unwrap_or_default();
+                definition.tail = tails.next().unwrap_or_default();
+                if !definition.relations.is_empty() {
+                    definition.relations_trivia = trivia.next().unwrap_or_default();
+                }
+                for relation in &mut definition.relations {
+                    relation.trivia = trivia.next().unwrap_or_default();
+                    for restriction in &mut relation.restrictions {
+                        (restriction.comments, restriction.trailing) = texts.next().unwrap_or_default();
+                    }
+                    if !relation.restrictions.is_empty() {
+                        relation.restrictions_tail = texts.next().unwrap_or_default().0;
+                    }
                 }
             }
-        }
-        for condition in &mut tree.conditions {
-            condition.trivia = trivia.next().unwrap_or_default();
-            let (before, on_first) = texts.next().unwrap_or_default();
-            let (after, closing) = texts.next().unwrap_or_default();
-            let on_lines = on_first.map(|comment| (0, comment)).into_iter().collect();
-            condition.body_comments = BodyComments { before, on_lines, after };
-            condition.closing_comment = closing;
-        }
-        tree.tail = tails.next().unwrap_or_default();
-        layout::normalise(&mut tree);
-        tree
-    })
+            for condition in &mut tree.conditions {
+                condition.trivia = trivia.next().unwrap_or_default();
+                let (before, on_first) = texts.next().unwrap_or_default();
+                let (after, closing) = texts.next().unwrap_or_default();
+                let on_lines = on_first.map(|comment| (0, comment)).into_iter().collect();
+                condition.body_comments = BodyComments { before, on_lines, after };
+                condition.closing_comment = closing;
+            }
+            tree.tail = tails.next().unwrap_or_default();
+            layout::normalise(&mut tree);
+            tree
+        },
+    )
 }
 
 /// JSON has no order of names, and has each once.

@@ -1,21 +1,21 @@
 //! The schema as it was written: every node with its place, comments and blank lines kept.
 //!
 //! A tree can say all that the language can, and the few things that only its JSON form can (a direct assignment
-//! anywhere in a rewrite, parameters of any type, modules). Nothing in it has been looked up: names may lead
+//! anywhere in a rewrite, parameters of any type). It is a schema, or one file of a modular schema. Nothing in it has been looked up: names may lead
 //! nowhere until [`Schema::resolve`](super::Schema::resolve) has been asked.
 
 use std::sync::Arc;
 
 use super::source::{At, Source};
 
-/// A whole schema file.
+/// A whole schema file, a file of a modular schema, or a modular schema with all of its files.
 ///
 /// Two trees are equal when they say the same with the same comments in the same layout, wherever it stood.
 #[derive(Debug, Clone)]
 pub struct Tree {
     /// Where it was read from.
     pub source: Arc<Source>,
-    /// `model` and `schema 1.1`.
+    /// `model` and `schema 1.1`, or `module core`.
     pub header: Header,
     /// The types, in the order written.
     pub types: Vec<TypeDefinition>,
@@ -25,12 +25,14 @@ pub struct Tree {
     pub tail: Vec<Comment>,
 }
 
-/// The two lines that begin a schema.
+/// The two lines that begin a schema, or the one that begins a file of a modular schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
+    /// The name in `module core`, in a file of a modular schema; none: it is a whole schema.
+    pub module: Option<Name>,
     /// The version of the language: `1.1` or `1.2`.
     pub version: Name,
-    /// Around `model`.
+    /// Around `model`, or `module`.
     pub model_trivia: Trivia,
     /// Around `schema`.
     pub schema_trivia: Trivia,
@@ -50,6 +52,8 @@ pub struct Name {
 /// `type document`, and its relations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TypeDefinition {
+    /// Whether it is `extend type document`: the relations are for a type that another module defines.
+    pub extends: bool,
     /// The name of the type.
     pub name: Name,
     /// Its relations: as written; those of a schema that came as JSON by name.
@@ -259,6 +263,7 @@ impl Tree {
         Tree {
             source: Arc::default(),
             header: Header {
+                module: None,
                 version: Name::made(version),
                 model_trivia: Trivia::default(),
                 schema_trivia: Trivia::default(),
@@ -294,6 +299,7 @@ impl TypeDefinition {
     pub fn new(name: Name, relations: Vec<RelationDefinition>) -> TypeDefinition {
         let metadata = (!relations.is_empty()).then(Metadata::default);
         TypeDefinition {
+            extends: false,
             name,
             relations,
             trivia: Trivia { blank_before: true, ..Trivia::default() },

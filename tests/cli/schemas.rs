@@ -194,3 +194,127 @@ fn schemas_are_written_listed_and_shown_now_and_in_the_past() {
     place.run("schema write model.json").yes();
     assert_eq!(place.run("schema show --format json").json()[0]["document"], document);
 }
+
+const MANIFEST: &str = "schema: '1.2'\ncontents:\n  - core.fga\n  - team/board.fga\n";
+const CORE: &str = "module core\n\ntype user\n\ntype org\n  relations\n    define owner: [user]\n";
+const BOARD: &str = "\
+# Boards.
+module board # of the team
+
+# What an owner may do.
+extend type org
+  relations
+    define boards: owner # by the way
+
+type board
+  relations
+    define org: [org]
+    define writer: boards from org
+";
+
+fn modules() -> Place {
+    let place = Place::empty();
+    std::fs::create_dir_all(place.path("models/team")).unwrap();
+    place.put("models/fga.mod", MANIFEST);
+    place.put("models/core.fga", CORE);
+    place.put("models/team/board.fga", BOARD);
+    place
+}
+
+#[test]
+fn a_manifest_or_its_folder_is_taken_wherever_a_schema_is() {
+    let place = modules();
+    place.run("store create --name demo").yes();
+    let dot = place.run("schema graph models").yes();
+    assert!(dot.contains("label=\"org#boards\""), "{dot}");
+    assert_eq!(place.run("schema graph models/fga.mod").yes(), dot);
+    assert_eq!(
+        place.run("schema validate models models/fga.mod").yes(),
+        "models: valid\nmodels/fga.mod: valid\n"
+    );
+    let answer = place.run("schema validate models --format json").json().remove(0);
+    assert_eq!(answer, json!({ "file": "models", "valid": true, "problems": [] }));
+    for test in ["models", "models/", "models/fga.mod", "./models/fga.mod"] {
+        place.put(
+            "t.fga.yaml",
+            TEST.replace("demo.fga", test).replace("admin", "boards").replace(", overseer: false", ""),
+        );
+        assert_eq!(place.run("schema test t.fga.yaml").yes(), "Demo: 1 tests, 3 assertions hold, 0 do not\n");
+    }
+    place.run("schema write models/fga.mod").yes();
+    place.run("write org:a#owner@user:ann board:b#org@org:a").yes();
+    says(&place.run("check board:b#writer@user:ann").yes(), &["yes\n"]);
+
+    // The stored form names modules and files, and can be written again.
+    let document = place.run("schema show --format json").json().remove(0)["document"].take();
+    let org = &document["type_definitions"][1]["metadata"];
+    assert_eq!((&org["module"], &org["source_info"]), (&json!("core"), &json!({ "file": "core.fga" })));
+    let boards = &org["relations"]["boards"];
+    assert_eq!(
+        (&boards["module"], &boards["source_info"]),
+        (&json!("board"), &json!({ "file": "team/board.fga" }))
+    );
+    assert_eq!(org["relations"]["owner"]["module"], json!(""));
+    place.put("model.json", document.to_string());
+    place.run("schema write model.json").yes();
+    assert_eq!(place.run("schema show --format json").json()[0]["document"], document);
+    let shown = place.run("schema show").yes();
+    says(
+        &shown,
+        &[
+            "\ntype board # module: board, file: team/board.fga\n",
+            "\ntype org # module: core, file: core.fga\n",
+            "\n    define boards: owner # extended by: module: board, file: team/board.fga\n",
+        ],
+    );
+    assert_eq!(place.run_with("schema validate -", &shown).yes(), "-: valid\n");
+}
+
+#[test]
+fn what_is_wrong_in_a_module_is_told_at_its_line_by_every_command() {
+    let place = modules();
+    place.put("models/team/board.fga", BOARD.replace("[org]", "[ogr]"));
+    place.put("models/core.fga", CORE.replace("[user]", "[usr]"));
+    place.put("t.fga.yaml", "model_file: models/fga.mod\ntests: []\n");
+    for line in ["schema write models", "schema graph models", "schema test t.fga.yaml"] {
+        place.run("store create --name demo");
+        let (out, err) = place.run(line).no();
+        assert_eq!(out, "", "{line}");
+        says(&err, &["models/core.fga:7:20\n", "models/team/board.fga:11:18\n"]);
+    }
+    let (out, _) = place.run("schema validate models --format json").no();
+    let answer: Value = out.parse().unwrap();
+    let place_of =
+        |at: usize| (&answer["problems"][at]["place"]["source"], &answer["problems"][at]["place"]["line"]);
+    assert_eq!(place_of(0), (&json!("models/core.fga"), &json!(7)));
+    assert_eq!(place_of(1), (&json!("models/team/board.fga"), &json!(11)));
+
+    says(&place.run("schema validate models/team").failed(), &["cannot read `models/team`"]);
+    let (_, err) = place.run("schema validate models/core.fga").no();
+    says(&err, &["error[module-alone]", "models/core.fga:1:8", "`fga.mod`"]);
+}
+
+#[test]
+fn fmt_lays_out_one_file_of_a_module_or_all() {
+    let place = modules();
+    let read = |name: &str| std::fs::read_to_string(place.path(name)).unwrap();
+    assert_eq!(place.run("schema fmt --check models models/core.fga").yes(), "");
+    let crooked = BOARD.replace("  relations", " relations").replace("owner #", "owner    #");
+    place.put("models/team/board.fga", &crooked);
+    place.put("models/core.fga", CORE.replace("\n\ntype", "\ntype"));
+    assert_eq!(place.run_with("schema fmt -", &crooked).yes(), BOARD);
+    let (out, err) = place.run("schema fmt --check models").no();
+    assert_eq!((&*out, &*err), ("models/core.fga: would change\nmodels/team/board.fga: would change\n", ""));
+    assert_eq!(place.run("schema fmt models/team/board.fga").yes(), "models/team/board.fga: formatted\n");
+    assert_eq!(place.run("schema fmt models/fga.mod").yes(), "models/core.fga: formatted\n");
+    assert_eq!((read("models/core.fga"), read("models/team/board.fga")), (CORE.into(), BOARD.into()));
+    assert_eq!(read("models/fga.mod"), MANIFEST);
+
+    // A file that is not there, and one that cannot be read, keep no other from being laid out.
+    place.put("models/fga.mod", MANIFEST.replace("  - core.fga", "  - no.fga\n  - bad.fga\n  - core.fga"));
+    place.put("models/bad.fga", "module bad\ntype\n");
+    place.put("models/team/board.fga", &crooked);
+    let (_, out, err) = place.run("schema fmt models").all();
+    assert_eq!(out, "models/team/board.fga: formatted\n");
+    says(&err, &["cannot read `models/no.fga`", "models/bad.fga:2:"]);
+}

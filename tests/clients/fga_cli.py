@@ -233,6 +233,23 @@ def models(fga):
     fga.refuses("authorization_model_not_found", "model", "get", *at, "--model-id", UNKNOWN_ID)
 
 
+def modules(fga):
+    """Modular models: what the tool makes of an fga.mod is what we make of it, and a server keeps."""
+    office = HERE.parent / "schema/modules/office"
+    merged = fga.json("model", "transform", "--file", office / "fga.mod")
+    expect("model transform, modular", plain(merged), plain(json.loads(office.with_suffix(".json").read_text())))
+    shown = fga.text("model", "transform", "--file", office / "fga.mod", "--output-format", "fga")
+    expect("model transform, modular, as .fga", shown.strip(), office.with_suffix(".shown.fga").read_text().strip())
+
+    boards = HERE.parent / "cli/modules.in/fga.mod"
+    at = ("--store-id", fga.store("modules", model=False))
+    fga.json("model", "write", *at, "--file", boards)
+    got = fga.json("model", "get", *at, "--format", "json")
+    expect("model get, modular", plain(got), plain(fga.json("model", "transform", "--file", boards)))
+    text = fga.text("model", "get", *at)
+    expect_that("model get, modular: the comments", "# extended by: module: board, file: teams/board.fga" in text, text)
+
+
 def model_test(fga):
     store = fga.store("model test")
     tests = HERE / "store.fga.yaml"
@@ -487,7 +504,7 @@ def queries(fga):
     fga.refuses("validation_error", "query", "expand", *at, "viewer", "nothing:plan")
 
 
-PARTS = [stores, import_export, models, model_test, tuples, pages, mapping, queries]
+PARTS = [stores, import_export, models, modules, model_test, tuples, pages, mapping, queries]
 
 
 def main():

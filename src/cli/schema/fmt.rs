@@ -6,20 +6,22 @@ use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 
-use super::{read_text, render};
+use super::{manifest, read_text, render};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, fail, tell};
-use crate::schema::Tree;
+use crate::schema::{Tree, module_file_name, read_manifest};
 
 /// Lay schema files out in the standard form; comments stay where they are.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   stonetown schema fmt schema/audiostack.fga            rewrites the file
+  stonetown schema fmt models/fga.mod                   rewrites every file that it lists
   stonetown schema fmt --check schema/*.fga             changes nothing; exit code 1 when a file would change
   stonetown schema fmt - < model.fga                    prints to standard output")]
 pub(in crate::cli) struct FmtArgs {
-    /// Schema files; `-` reads standard input and prints the result
+    /// Schema files, files of a modular schema, or an `fga.mod` for all that it lists; `-` reads standard input and
+    /// prints the result
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 
@@ -31,7 +33,29 @@ pub(in crate::cli) struct FmtArgs {
 pub(super) fn run(args: &FmtArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let mut exit = Exit::Yes;
     for file in &args.files {
-        exit = exit.max(format(file, args.check, out).unwrap_or_else(|error| fail(&error)));
+        let formatted = match manifest(file) {
+            Some(manifest) => format_all(&manifest, args.check, out),
+            None => format(file, args.check, out),
+        };
+        exit = exit.max(formatted.unwrap_or_else(|error| fail(&error)));
+    }
+    Ok(exit)
+}
+
+/// Every file of a modular schema.
+fn format_all(manifest: &Path, check: bool, out: &mut Output) -> anyhow::Result<Exit> {
+    let name = manifest.display().to_string();
+    let files = match read_manifest(&name, &read_text(manifest)?) {
+        Ok(files) => files,
+        Err(problems) => {
+            tell(render(&problems));
+            return Ok(Exit::No);
+        }
+    };
+    let mut exit = Exit::Yes;
+    for file in files {
+        let file = module_file_name(&name, &file);
+        exit = exit.max(format(Path::new(&file), check, out).unwrap_or_else(|error| fail(&error)));
     }
     Ok(exit)
 }

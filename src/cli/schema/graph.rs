@@ -15,7 +15,7 @@ use crate::schema::to_dot;
     after_help = "Example:\n  stonetown schema graph schema/audiostack.fga | dot -Tsvg > audiostack.svg"
 )]
 pub(in crate::cli) struct GraphArgs {
-    /// A schema file; `-` is standard input
+    /// A schema file (.fga, fga.mod, or .json in OpenFGA's form); `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 }

@@ -10,14 +10,14 @@ mod validate;
 mod write;
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
 
 use super::exit::Exit;
 use super::output::Output;
-use crate::schema::{Problems, Schema, Tree, read_json, read_schema};
+use crate::schema::{MANIFEST_NAME, Problems, Schema, Tree, read_json, read_modules, read_schema};
 
 /// Validate, format, test, draw, write or show schemas.
 #[derive(Debug, Subcommand)]
@@ -60,8 +60,23 @@ fn read_text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))
 }
 
-/// A schema file: OpenFGA's JSON form when its name ends in `.json`, the language otherwise.
+/// The manifest of a modular schema: a file `fga.mod`, or the one in a folder.
+fn manifest(path: &Path) -> Option<PathBuf> {
+    if path.is_dir() {
+        let manifest = path.join(MANIFEST_NAME);
+        return manifest.is_file().then_some(manifest);
+    }
+    (path.file_name()? == MANIFEST_NAME).then(|| path.to_path_buf())
+}
+
+/// A schema file: all files of a modular schema when it is its manifest, OpenFGA's JSON form when its name ends in
+/// `.json`, the language otherwise.
 fn read_schema_file(path: &Path) -> anyhow::Result<Result<(Tree, Schema), Problems>> {
+    if let Some(manifest) = manifest(path) {
+        let text = read_text(&manifest)?;
+        let name = manifest.display().to_string();
+        return Ok(read_modules(&name, &text, &mut |file| std::fs::read_to_string(file)));
+    }
     let text = read_text(path)?;
     let name = path.display().to_string();
     if path.extension().is_some_and(|extension| extension == "json") {

@@ -30,7 +30,7 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> anyhow::Result<Exit> {
         out.line(form_json(&found))?;
         return Ok(Exit::Yes);
     }
-    let text = Tree::from_json(&found.document)?.print()?;
+    let text = Tree::from_json(&found.document)?.with_module_comments().print()?;
     out.line(format_args!("# schema {} of revision {}", found.schema, found.revision))?;
     out.line(text.trim_end())?;
     Ok(Exit::Yes)

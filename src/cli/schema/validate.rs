@@ -15,10 +15,11 @@ use crate::cli::output::{Output, fail, tell};
 Examples:
   stonetown schema validate schema/audiostack.fga
   stonetown schema validate *.fga --format json
+  stonetown schema validate models/fga.mod              all files of a modular schema, as one
 
 Exit code 0: no problems (warnings are no problems); 1: there are some.")]
 pub(in crate::cli) struct ValidateArgs {
-    /// Schema files (.fga, or .json in OpenFGA's form); `-` is standard input
+    /// Schema files (.fga, fga.mod, or .json in OpenFGA's form); `-` is standard input
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
 }

@@ -18,7 +18,7 @@ Examples:
   stonetown schema write schema/audiostack.fga --data ./data
   stonetown schema write schema/audiostack.fga --url http://127.0.0.1:8080")]
 pub(in crate::cli) struct WriteArgs {
-    /// A schema file (.fga, or .json in OpenFGA's form); `-` is standard input
+    /// A schema file (.fga, fga.mod, or .json in OpenFGA's form); `-` is standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
 

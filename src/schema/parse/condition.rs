@@ -175,7 +175,8 @@ impl Parser<'_> {
     fn next_line_begins_definition(&self) -> bool {
         let next = self.ahead(1);
         next.kind == Kind::End
-            || next.kind == Kind::Word && ["condition", "type", "define"].contains(&self.text_of(next))
+            || next.kind == Kind::Word
+                && ["condition", "type", "extend", "define"].contains(&self.text_of(next))
     }
 
     /// Divides the lines of a body into the expression and the comments around it.

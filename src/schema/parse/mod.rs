@@ -24,8 +24,8 @@ use expression::Definition;
 use words::{NameKind, Opening};
 
 impl Tree {
-    /// Reads a schema text, or says everything that is wrong with its form. What it says is not looked at:
-    /// for that, see [`read_schema`](super::read_schema) and [`Schema::resolve`](super::Schema::resolve).
+    /// Reads a schema text, or that of one file of a modular schema, or says everything that is wrong with its form.
+    /// What it says is not looked at: for that, see [`read_schema`](super::read_schema) and [`Schema::resolve`](super::Schema::resolve).
     pub fn parse(source_name: &str, text: &str) -> Result<Tree, Problems> {
         let Parsed { tree, problems, .. } = parse(source_name, text, &Limits::default());
         match problems.is_empty() {
@@ -55,15 +55,26 @@ pub(super) fn parse(source_name: &str, text: &str, limits: &Limits) -> Parsed {
         return Parsed { tree, problems, unread: HashSet::new() };
     }
     let mut parser = Parser::new(text, lex::lex(text), limits);
-    parser.file(&mut tree);
+    parser.file(&mut tree, false);
     layout::normalise(&mut tree);
     Parsed { tree, problems: parser.problems, unread: parser.unread }
 }
 
+/// Reads one file of a modular schema: what stands in a text from one of its bytes on. Problems found before are
+/// among those that come back, and count.
+pub(super) fn parse_module(text: &str, start: usize, limits: &Limits, found: Vec<Problem>) -> Parsed {
+    let mut tree = Tree::empty("1.2");
+    let mut parser = Parser::new(text, lex::lex_from(text, start), limits);
+    parser.problems = found;
+    parser.file(&mut tree, true);
+    Parsed { tree, problems: parser.problems, unread: parser.unread }
+}
+
 const OPENING_HELP: &str = "a line begins with `type`, `relations`, `define` or `condition`";
-const EXTEND_HELP: &str = "modules are not supported by this version; write the type once, as a whole";
+const EXTEND_HELP: &str = "write the type once, as a whole; or begin each file with `module NAME` and list them in a file `fga.mod`";
 const RELATIONS_HELP: &str = "write `  relations` on the line before the first `define`";
-const MODULE_HELP: &str = "put all types into one schema that begins with `model`";
+const MODULE_HELP: &str = "begin the file with `module NAME`; the version is in `fga.mod`";
+const SECOND_MODULE_HELP: &str = "put what follows into a file of its own, and list that in `fga.mod`";
 
 /// What stands below a type.
 #[derive(Default)]
@@ -76,15 +87,11 @@ struct Relations {
 
 impl Parser<'_> {
     /// `file = header {typedef} {condition}`
-    fn file(&mut self, tree: &mut Tree) {
+    fn file(&mut self, tree: &mut Tree, has_to_be_module: bool) {
         self.newline();
         let base = self.indent();
-        if self.at_word("module") {
-            let message = "modular schemas are not supported by this version";
-            let problem = Problem::spanned(ProblemCode::ModulesUnsupported, self.rest_of_line(), message);
-            return self.report(problem.help(MODULE_HELP));
-        }
-        self.header(&mut tree.header);
+        self.header(&mut tree.header, has_to_be_module);
+        let in_module = has_to_be_module || tree.header.module.is_some();
         while !self.at_end() {
             let opening = self.opening();
             if opening.meant() != Opening::Condition || tree.conditions.is_empty() {
@@ -100,7 +107,7 @@ impl Parser<'_> {
                                 .help("move the type above all conditions");
                         self.report(problem);
                     }
-                    let typedef = self.typedef(opening);
+                    let typedef = self.typedef(opening, in_module);
                     tree.types.extend(typedef);
                 }
                 Opening::Condition => {
@@ -108,7 +115,7 @@ impl Parser<'_> {
                     tree.conditions.extend(condition);
                 }
                 Opening::Unknown if self.at_unknown_type() => {
-                    let typedef = self.typedef(Opening::Almost("type"));
+                    let typedef = self.typedef(Opening::Almost("type"), in_module);
                     tree.types.extend(typedef);
                 }
                 _ => self.misplaced_line(opening),
@@ -127,11 +134,23 @@ impl Parser<'_> {
         tail_of_last(tree).extend(tail);
     }
 
-    /// `header = "model" NL "schema" VERSION`
-    fn header(&mut self, header: &mut Header) {
+    /// `header = "model" NL "schema" VERSION | "module" name`
+    fn header(&mut self, header: &mut Header, has_to_be_module: bool) {
         header.model_trivia = self.lead();
-        let opening = self.opening();
+        let opening = match self.opening() {
+            // Only a module has a name.
+            Opening::Almost("model") if self.ahead(1).kind == Kind::Word && !self.word_ahead(1, "schema") => {
+                Opening::Almost("module")
+            }
+            opening => opening,
+        };
+        if has_to_be_module && opening.meant() != Opening::Module {
+            let message = format!("a file of a modular schema begins with `module`, found {}", self.found());
+            let problem = Problem::spanned(ProblemCode::NotAModule, self.token().span, message);
+            self.report(problem.help(MODULE_HELP));
+        }
         match opening.meant() {
+            Opening::Module => return self.module(header, opening),
             Opening::Model => {
                 self.keyword(opening);
                 header.model_trivia.trailing = match self.at_word("schema") {
@@ -140,16 +159,30 @@ impl Parser<'_> {
                 };
             }
             opening => {
-                let span = self.token().span;
-                let message = format!("a schema begins with `model`, found {}", self.found());
-                let problem = Problem::spanned(ProblemCode::MissingHeader, span, message);
-                self.report(problem.help("begin with the lines `model` and `  schema 1.1`"));
+                if !has_to_be_module {
+                    let message = format!("a schema begins with `model`, found {}", self.found());
+                    let problem = Problem::spanned(ProblemCode::MissingHeader, self.token().span, message);
+                    self.report(problem.help("begin with the lines `model` and `  schema 1.1`"));
+                }
                 if opening != Opening::Schema {
                     return;
                 }
             }
         }
         self.schema(header);
+    }
+
+    /// `"module" name`
+    fn module(&mut self, header: &mut Header, opening: Opening) {
+        self.keyword(opening);
+        let at = At::from(self.token().span);
+        let name = self.name(NameKind::Module);
+        if name.is_none() {
+            self.skip_line();
+        }
+        header.module = name.or_else(|| Some(Name::new("", at.clone())));
+        header.version = Name::new("1.2", at);
+        header.model_trivia.trailing = self.end_of_line("the name of the module");
     }
 
     /// `"schema" VERSION`
@@ -184,11 +217,14 @@ impl Parser<'_> {
     }
 
     /// `typedef = ["extend"] "type" name [NL "relations" relation {relation}]`
-    fn typedef(&mut self, opening: Opening) -> Option<TypeDefinition> {
+    fn typedef(&mut self, opening: Opening, in_module: bool) -> Option<TypeDefinition> {
         let mut trivia = self.lead();
-        let extend = opening == Opening::Extend;
-        let opening = if extend { self.extend()? } else { opening };
-        self.keyword(opening);
+        let extends = opening.meant() == Opening::Extend;
+        if !extends {
+            self.keyword(opening);
+        } else if !self.extend(opening, in_module) {
+            return None;
+        }
         let name = self.name(NameKind::Type);
         if name.is_none() {
             self.skip_line();
@@ -203,27 +239,40 @@ impl Parser<'_> {
         }
         self.relations(&mut relations);
         let Relations { trivia: relations_trivia, list: relations, .. } = relations;
-        if extend {
+        if extends && !in_module {
             self.unread.extend(relations.into_iter().map(|relation| relation.name.text));
             return None;
         }
         let metadata = (!relations.is_empty()).then(Metadata::default);
-        Some(TypeDefinition { name: name?, relations, trivia, relations_trivia, tail: Vec::new(), metadata })
+        let (name, tail) = (name?, Vec::new());
+        Some(TypeDefinition { extends, name, relations, trivia, relations_trivia, tail, metadata })
     }
 
-    /// `extend`, which no schema can have yet. Gives back how the line goes on.
-    fn extend(&mut self) -> Option<Opening> {
-        let message = "`extend` can only be used in a module";
-        let problem = Problem::spanned(ProblemCode::ExtendOutsideModule, self.token().span, message);
-        self.report(problem.help(EXTEND_HELP));
-        self.bump();
+    /// `"extend" "type"`, which a whole schema cannot have. Whether a name may follow.
+    fn extend(&mut self, opening: Opening, in_module: bool) -> bool {
+        if !in_module {
+            let message = "`extend` can only be used in a module";
+            let problem = Problem::spanned(ProblemCode::ExtendOutsideModule, self.token().span, message);
+            self.report(problem.help(EXTEND_HELP));
+        }
+        self.keyword(opening);
         let opening = self.opening();
-        if opening.meant() == Opening::Type {
-            return Some(opening);
+        let is_last = !matches!(self.ahead(1).kind, Kind::Word | Kind::Number);
+        if opening == Opening::Type || opening == Opening::Almost("type") && !is_last {
+            self.keyword(opening);
+            return true;
+        }
+        if in_module {
+            let message = format!("expected `type` after `extend`, found {}", self.found());
+            let problem = Problem::spanned(ProblemCode::MisplacedLine, self.token().span, message);
+            self.report(problem.help("write `extend type NAME`"));
+            if self.kind() == Kind::Word && is_last {
+                return true;
+            }
         }
         self.leave_line_unread();
         self.newline();
-        None
+        false
     }
 
     /// `"relations" relation {relation}`
@@ -356,9 +405,9 @@ impl Parser<'_> {
                 Problem::spanned(ProblemCode::UnknownKeyword, self.token().span, message).help(OPENING_HELP)
             }
             Opening::Module => {
-                let message = "modular schemas are not supported by this version";
-                Problem::spanned(ProblemCode::ModulesUnsupported, self.rest_of_line(), message)
-                    .help(MODULE_HELP)
+                let message = "`module` can only begin a file";
+                Problem::spanned(ProblemCode::MisplacedLine, self.rest_of_line(), message)
+                    .help(SECOND_MODULE_HELP)
             }
             Opening::Relations | Opening::Define => {
                 let message = format!("{} cannot stand here", self.found());

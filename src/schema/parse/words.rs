@@ -10,6 +10,7 @@ pub(in super::super) enum NameKind {
     Relation,
     Condition,
     Parameter,
+    Module,
 }
 
 /// Words that can never be a name.
@@ -33,6 +34,7 @@ impl NameKind {
             NameKind::Relation => "the name of a relation",
             NameKind::Condition => "the name of a condition",
             NameKind::Parameter => "the name of a parameter",
+            NameKind::Module => "the name of a module",
         }
     }
 }
@@ -40,7 +42,7 @@ impl NameKind {
 /// Whether the language can say this name; else which mistake it is, the message and the help.
 pub(in super::super) fn check(kind: NameKind, text: &str) -> Result<(), (ProblemCode, String, String)> {
     let reserved = match kind {
-        NameKind::Type | NameKind::Relation => RESERVED.contains(&text),
+        NameKind::Type | NameKind::Relation | NameKind::Module => RESERVED.contains(&text),
         NameKind::Condition => {
             RESERVED.contains(&text) || KEYWORDS.contains(&text) || PARAMETER_TYPES.contains(&text)
         }
@@ -52,7 +54,9 @@ pub(in super::super) fn check(kind: NameKind, text: &str) -> Result<(), (Problem
     }
     let (valid, help) = match kind {
         NameKind::Type | NameKind::Relation => (is_identifier(text) || is_extended(text), NAME_HELP),
-        NameKind::Condition | NameKind::Parameter => (is_identifier(text), SHORT_NAME_HELP),
+        NameKind::Condition | NameKind::Parameter | NameKind::Module => {
+            (is_identifier(text), SHORT_NAME_HELP)
+        }
     };
     if !valid {
         let message = format!("`{text}` cannot be {}", kind.expected());
@@ -117,7 +121,7 @@ impl Opening {
         if let Some((_, opening)) = OPENINGS.iter().find(|(keyword, _)| *keyword == word) {
             return *opening;
         }
-        let keywords = ["type", "relations", "define", "condition", "model", "schema"];
+        let keywords = ["type", "relations", "define", "condition", "model", "schema", "extend", "module"];
         let lowercase = word.to_lowercase();
         let same = keywords.into_iter().find(|keyword| *keyword == lowercase);
         match same.or_else(|| suggest::closest(&lowercase, keywords)) {
@@ -154,6 +158,12 @@ mod tests {
         assert!(check(NameKind::Condition, "type").is_err());
         assert_eq!(check(NameKind::Parameter, "type"), Ok(()));
         assert!(check(NameKind::Parameter, "string").is_err());
+        for name in ["core", "a-b", "module", "type", "self", "string", "_"] {
+            assert_eq!(check(NameKind::Module, name), Ok(()), "{name}");
+        }
+        for name in ["", "a.b", "a/b", "1a", "in", "condition", "é"] {
+            assert!(check(NameKind::Module, name).is_err(), "{name}");
+        }
     }
 
     #[test]

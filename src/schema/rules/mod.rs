@@ -29,6 +29,9 @@ pub(super) fn check<'t>(
 ) -> Vec<Problem> {
     let mut rules =
         Rules { tree, index, reading, limits, problems: Vec::new(), comparisons_left: COMPARISONS_MAX };
+    if !rules.is_whole() {
+        return rules.problems;
+    }
     rules.header();
     rules.size();
     rules.names();
@@ -81,6 +84,17 @@ impl<'t> Rules<'t, '_> {
         let left = &mut self.comparisons_left;
         let compared = known.into_iter().take(most).inspect(|_| *left -= 1);
         suggest::did_you_mean(name, compared)
+    }
+
+    /// A file of a modular schema says nothing without the others.
+    fn is_whole(&mut self) -> bool {
+        let Some(module) = &self.tree.header.module else { return true };
+        if !module.text.is_empty() {
+            let message = format!("a file of the module `{}` is no schema by itself", module.text);
+            let problem = Problem::new(ProblemCode::ModuleAlone, &module.at, message);
+            self.report(problem.help("name the `fga.mod` that lists it, which stands for all its files"));
+        }
+        false
     }
 
     fn header(&mut self) {

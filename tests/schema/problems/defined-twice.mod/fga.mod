@@ -1,0 +1,5 @@
+schema: '1.2'
+contents:
+  - core.fga
+  - board.fga
+  - wiki.fga

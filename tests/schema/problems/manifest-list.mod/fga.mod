@@ -1,0 +1,2 @@
+- core.fga
+- board.fga

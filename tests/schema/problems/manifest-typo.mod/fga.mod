@@ -1,0 +1,3 @@
+shcema: '1.2'
+content:
+  - core.fga
