@@ -388,17 +388,16 @@ impl Reader<'_> {
                 into.extend(c.to_string().as_bytes());
                 continue;
             }
-            let mut digits = |radix: u32, most: usize| {
+            if chars.as_str().starts_with(|c: char| c.is_digit(8)) {
                 let mut value = 0;
-                for _ in 0..most {
-                    let Some(digit) = chars.clone().next().and_then(|c| c.to_digit(radix)) else { break };
-                    value = value * radix + digit;
+                for _ in 0..3 {
+                    let Some(digit) = chars.as_str().chars().next().and_then(|c| c.to_digit(8)) else {
+                        break;
+                    };
+                    value = value * 8 + digit;
                     chars.next();
                 }
-                value
-            };
-            if chars.clone().next().is_some_and(|c| c.is_digit(8)) {
-                into.push(digits(8, 3) as u8);
+                into.push(value as u8);
                 continue;
             }
             match chars.next() {
