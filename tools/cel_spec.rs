@@ -410,7 +410,8 @@ impl Reader<'_> {
                 Some('v') => into.push(11),
                 Some('x') => {
                     let value = u8::from_str_radix(&chars.as_str()[..2], 16)?;
-                    (chars.next(), chars.next());
+                    chars.next();
+                    chars.next();
                     into.push(value);
                 }
                 Some(kind @ ('u' | 'U')) => {

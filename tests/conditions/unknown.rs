@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use stonetown::condition::Context;
-use stonetown::eval::{self, EvalError, Limits, ListObjects, ListSubjects, Program};
+use stonetown::eval::{self, Decision, EvalError, Limits, ListObjects, ListSubjects, Program};
 use stonetown::schema::read_json;
 use stonetown::storage::{Empty, Overlay};
 use stonetown::tuple::{ConditionContext, Subject, SubjectRef, Timestamp, Tuple, TupleCondition, TupleKey};
@@ -163,6 +163,15 @@ fn ask(
         }
         Err(error) => panic!("{error}: {}", what()),
     }
+    let decision = eval::decide(program, &state, question.as_ref(), &context, &limits(world.depth_max));
+    let is_same = match (check(question), &decision) {
+        (Ok(true), Ok(Decision::Yes)) | (Ok(false), Ok(Decision::No)) => true,
+        (Err(EvalError::Condition { .. }), Ok(Decision::Conditional { condition, missing })) => {
+            (&**condition, missing.as_slice()) == ("c", &["v".into()])
+        }
+        (answer, decision) => answer.err().as_ref() == decision.as_ref().err(),
+    };
+    assert!(is_same, "decided {decision:?}: {}", what());
     // A list that is complete holds exactly what checks yes; what cannot be told makes it an error.
     let mut found = Vec::new();
     let request = ListObjects {
