@@ -86,6 +86,15 @@ impl View<'_> {
         self.schema
     }
 
+    /// The names of a type's relations, sorted; none: the schema does not have the type.
+    pub fn relations(&self, object_type: &str) -> Option<Vec<&str>> {
+        let schema = self.program.schema();
+        let relations = &schema.type_at(schema.type_named(object_type)?).relations;
+        let mut names: Vec<&str> = relations.iter().map(|&it| &*schema.relation_at(it).name).collect();
+        names.sort_unstable();
+        Some(names)
+    }
+
     /// The state and time: asking there again gives the same answers.
     pub fn token(&self) -> Token {
         self.engine.token_of(self.store.id, &self.state)

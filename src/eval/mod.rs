@@ -24,6 +24,7 @@ mod list_subjects;
 mod meter;
 mod program;
 mod solve;
+mod sorted;
 mod walk;
 
 pub use error::EvalError;
@@ -32,6 +33,7 @@ pub use list_objects::{ListEnd, ListObjects, Listed, Resume, list_objects};
 pub use list_subjects::{Holding, ListSubjects, list_subjects};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
+pub use sorted::lists_sorted;
 
 use crate::condition::{ConditionError, Context};
 use crate::storage::TupleReader;
