@@ -188,7 +188,8 @@ impl Question {
     }
 
     /// The context of conditions. Of two values of one name the later one counts: all properties of a part as a map, its
-    /// properties one by one, the context.
+    /// properties one by one, the context. The maps are always there, so that a condition can ask for a property that may
+    /// be missing.
     pub(super) fn given(&self) -> Given {
         let mut values = Map::new();
         let of = |part: Option<&Entity>| part.map(|it| it.properties.clone()).unwrap_or_default();
@@ -199,7 +200,7 @@ impl Question {
             ("resource", of(self.resource.as_ref())),
         ];
         for (part, properties) in &parts {
-            values.insert(format!("{part}_properties"), Value::Object(properties.clone()));
+            values.insert(format!("{part}_properties"), Value::Object(texts(properties)));
         }
         for (part, properties) in parts {
             values.extend(properties.into_iter().map(|(name, value)| (format!("{part}_{name}"), value)));
@@ -229,6 +230,17 @@ impl Question {
     pub(super) fn without_action(self) -> Question {
         Question { action: None, ..self }
     }
+}
+
+/// Texts as they are, numbers and booleans as they are written: all of one type, so that a `map<string>` takes them,
+/// whatever else there is.
+fn texts(properties: &Map<String, Value>) -> Map<String, Value> {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(Value::from(text.as_str())),
+        Value::Number(_) | Value::Bool(_) => Some(Value::from(value.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    };
+    properties.iter().filter_map(|(name, value)| Some((name.clone(), text(value)?))).collect()
 }
 
 fn missing(path: &str) -> ApiError {
