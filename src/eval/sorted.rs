@@ -3,7 +3,7 @@
 use super::error::EvalError;
 use super::program::{Program, find_relation, find_type};
 
-/// Whether [`super::list_objects`] visits the objects in the order of their ids: the listed relation leads to no further
+/// Whether [`super::list_objects()`] visits the objects in the order of their ids: the listed relation leads to no further
 /// object. Otherwise they come in the order of the walk.
 ///
 /// # Errors
