@@ -1,7 +1,7 @@
 //! The type check of an expression, as cel-go makes it: every name known, every call with a fitting overload.
 //!
-//! Source: the CEL specification's *Gradual Type Checking*; numbers of different types do not compare, as in cel-go's
-//! default environment. What is `any` is checked when it is evaluated.
+//! Source: the CEL specification's *Gradual Type Checking*. Numbers of different types have an order, but are never equal by
+//! `==`, as in OpenFGA. What is `any` is checked when it is evaluated.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -31,6 +31,7 @@ _||_ bool bool bool
 @not_strictly_false bool bool
 _<_ bool bool bool | int int bool | uint uint bool | double double bool | string string bool | bytes bytes bool
 _<_ timestamp timestamp bool | duration duration bool
+_<_ int uint bool | int double bool | uint int bool | uint double bool | double int bool | double uint bool
 size string int | bytes int | list int | map int
 .size string int | bytes int | list int | map int
 .contains string string bool

@@ -87,6 +87,7 @@ fn expressions_without_parameters_are_true() {
         "[1, 2] != [2, 1]",
         "{'a': 1} == {'a': 1}",
         "{'a': 1, 'b': 2} == {'b': 2, 'a': 1}",
+        "1 < 1.5 && 2 > 1.5 && 1u <= 1.0 && 2.5 >= 2u && 1 < 2u && -1 < 0u && 3u > 2",
         // Logic decides early, whichever side errs.
         "true || 1 / 0 == 1",
         "1 / 0 == 1 || true",
@@ -302,7 +303,8 @@ fn expressions_of_which_the_types_do_not_fit_are_refused() {
         ("", "x == 1", "`x` is not one of the parameters"),
         ("x: int", "x == 1.0", "`==` does not take int, double"),
         ("x: int", "x == 'a'", "`==` does not take int, string"),
-        ("x: int", "x < 1u", "`<` does not take int, uint"),
+        ("x: int", "x == 1u", "`==` does not take int, uint"),
+        ("x: int", "x < 'a'", "`<` does not take int, string"),
         ("x: int", "x && true", "`&&` does not take int, bool"),
         ("x: string", "!x", "`!` does not take string"),
         ("x: string", "x + 1 == 'a1'", "`+` does not take string, int"),
