@@ -14,6 +14,7 @@ mod digest;
 mod error;
 mod expand;
 mod given;
+mod import_files;
 mod list_objects;
 mod list_stores;
 mod list_subjects;
@@ -44,7 +45,7 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, ChangeRecord, FilterError, ObjectFilter, Pin, Purged, Retention, RevisionRecord,
+    ChangeKind, ChangeRecord, ClashKind, FilterError, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
     StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit};
@@ -57,6 +58,7 @@ pub use digest::digest;
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
 pub use given::Given;
+pub use import_files::{FileImportAnswer, FileImportRequest, TupleImport};
 pub use period::{Cause, Moment, Period, Since, Until};
 pub use precondition::{Precondition, PreconditionError};
 pub use purge::PurgeAnswer;

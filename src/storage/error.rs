@@ -42,6 +42,18 @@ pub enum StorageError {
     /// There is already such a store.
     #[error("store `{0}` exists already")]
     StoreExists(StoreId),
+    /// An import has the store to itself.
+    #[error("an import into store `{0}` is in progress: write again when it is done; reads go on meanwhile")]
+    ImportInProgress(StoreId),
+    /// Another import was interrupted, and waits to be gone on with.
+    #[error("an import of {0} into this store was not finished: run it again to go on, or throw it away with `--restart`")]
+    UnfinishedImport(String),
+    /// The tuples of an import were held against a schema that is no longer in force.
+    #[error("a schema was written while the import was reading: run the import again")]
+    SchemaChanged,
+    /// An import by files would replace too many tuples.
+    #[error("more than {0} stored tuples would get another condition or expiry: import with `--way live`")]
+    TooManyReplaced(usize),
     /// The past reaches back only so far.
     #[error("revision {asked} is no longer kept: the oldest kept is {oldest} of {oldest_time}")]
     BelowHorizon {

@@ -26,6 +26,9 @@ pub use overlay::{Dated, Empty, Overlay};
 pub use reader::{Row, TupleReader};
 pub use recorder::{Reads, Recorder};
 pub use remembered::Remembered;
-pub use rocks::{Collected, Database, DatabaseOptions, FamilySize, Pin, Purged, StateReader};
+pub use rocks::{
+    ClashKind, Collected, Database, DatabaseOptions, FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress,
+    Purged, StateReader,
+};
 pub use validate::{Finding, Validation};
-pub use writer::{Commit, Listener, Once, Plan, WriteError, Writer};
+pub use writer::{Clashed, Commit, ImportPlan, Listener, Once, Plan, WriteError, Writer};

@@ -6,6 +6,7 @@ mod clock;
 mod collect;
 mod directory;
 mod families;
+mod import;
 mod key;
 mod log;
 mod open;
@@ -30,6 +31,8 @@ pub(super) use apply::Batch;
 use clock::Clock;
 pub(super) use clock::UnderWay;
 pub use collect::Collected;
+pub(super) use import::Lock;
+pub use import::{ClashKind, FileImport, OnStored, Place, Prepared, Progress};
 pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
 use open::Closing;
@@ -48,6 +51,8 @@ pub struct Database {
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
     pins: Arc<Pins>,
+    /// Stores that an import has to itself.
+    importing: DashMap<u32, ()>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.

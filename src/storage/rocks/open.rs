@@ -76,12 +76,14 @@ impl Database {
             stores: DashMap::new(),
             clock: Clock::default(),
             pins: Arc::default(),
+            importing: DashMap::new(),
             ends: DashMap::new(),
             closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: directory.lock },
         };
         database.verify_tables(options.verify_bytes_max)?;
         database.read_meta(dir, is_unfinished)?;
         database.read_stores()?;
+        database.finish_imports()?;
         database.finish_drops()?;
         if is_unfinished {
             directory::finish(dir)?;
@@ -206,6 +208,12 @@ fn database_options(options: &DatabaseOptions, is_unfinished: bool) -> Options {
     db.set_keep_log_file_num(4);
     db.set_max_log_file_size(4 << 20);
     db
+}
+
+/// The options of a family for table files that are written outside of the database.
+pub(super) fn table_options(family: Family) -> Options {
+    // Its cache is never asked.
+    family_options(family, &Cache::new_lru_cache(0), 0)
 }
 
 /// Measured on 8.3 million real tuples by `benches/key_layout.rs`; the figures are in `src/ARCHITECTURE.md`.
