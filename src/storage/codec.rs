@@ -413,6 +413,15 @@ pub(super) fn decode_assertions(bytes: &[u8], place: &dyn Fn() -> String) -> Res
     decode(bytes, place)
 }
 
+/// How far a live import has come, in the words of who imports.
+pub(super) fn encode_position(text: &str) -> Result<Vec<u8>, StorageError> {
+    encode(text.to_owned())
+}
+
+pub(super) fn decode_position(bytes: &[u8], place: &dyn Fn() -> String) -> Result<String, StorageError> {
+    decode(bytes, place)
+}
+
 /// The revisions of which something has been purged: from the first (included) to the last (excluded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct PurgedValue {

@@ -31,4 +31,4 @@ pub use rocks::{
     Purged, StateReader,
 };
 pub use validate::{Finding, Validation};
-pub use writer::{Clashed, Commit, ImportPlan, Listener, Once, Plan, WriteError, Writer};
+pub use writer::{Clashed, Commit, ImportPlan, Listener, Mark, Once, Plan, WriteError, Writer};

@@ -71,6 +71,15 @@ pub struct Once {
     pub request: [u8; 16],
 }
 
+/// How far an import has come, written down together with what it wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which import.
+    pub import: [u8; 16],
+    /// Where its input goes on; none: it is done, and need not be remembered.
+    pub position: Option<String>,
+}
+
 /// How long the answer to a write is kept under its idempotency key, in microseconds: an hour.
 const ANSWERS_KEPT: i64 = 3_600_000_000;
 
@@ -118,6 +127,7 @@ struct Ran {
 struct WriteJob {
     store: StoreId,
     once: Option<Once>,
+    mark: Option<Mark>,
     work: Work,
     /// None: the plan refused.
     reply: Reply<Option<Commit>>,
@@ -158,6 +168,26 @@ impl Writer {
         once: Option<Once>,
         plan: Plan<E>,
     ) -> Result<Commit, WriteError<E>> {
+        self.write_planned(store, once, None, plan)
+    }
+
+    /// The same, of a part of an import: how far it has come is written down with it, also where nothing is changed.
+    pub fn write_marked<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        mark: Mark,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
+        self.write_planned(store, None, Some(mark), plan)
+    }
+
+    fn write_planned<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        mark: Option<Mark>,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
         let (refusal, refused) = sync_channel(1);
         let run: RunPlan = Box::new(move |reader, schema| match plan(reader, schema) {
             Ok(changes) => Some(changes),
@@ -166,7 +196,7 @@ impl Writer {
                 None
             }
         });
-        match self.join(store, once, Work::Plan(run)).map_err(WriteError::Storage)? {
+        match self.join(store, once, mark, Work::Plan(run)).map_err(WriteError::Storage)? {
             Some(commit) => Ok(commit),
             None => match refused.recv() {
                 Ok(error) => Err(WriteError::Refused(error)),
@@ -177,7 +207,7 @@ impl Writer {
 
     /// Collects those of these tuples that have ended by their expiry, as one revision.
     pub fn expire(&self, store: StoreId, tuples: Vec<TupleKey>) -> Result<Commit, StorageError> {
-        self.join(store, None, Work::Expire(tuples))?.ok_or_else(stopped)
+        self.join(store, None, None, Work::Expire(tuples))?.ok_or_else(stopped)
     }
 
     /// Makes a store, and waits until it is durable.
@@ -329,9 +359,15 @@ impl Writer {
         &self.database
     }
 
-    fn join(&self, store: StoreId, once: Option<Once>, work: Work) -> Result<Option<Commit>, StorageError> {
+    fn join(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        mark: Option<Mark>,
+        work: Work,
+    ) -> Result<Option<Commit>, StorageError> {
         let (reply, answer) = sync_channel(1);
-        self.send(Job::Write(WriteJob { store, once, work, reply }))?;
+        self.send(Job::Write(WriteJob { store, once, mark, work, reply }))?;
         answer.recv().map_err(|_| stopped())?
     }
 
@@ -487,10 +523,19 @@ impl<'d> Group<'d> {
 
     /// Runs one plan on the state so far. Refusals and errors changed nothing and are answered at once.
     fn add(&mut self, job: WriteJob) {
-        match self.run_once(job.store, job.once, job.work) {
+        let mut result = self.run_once(job.store, job.once, job.work);
+        if let (Ok(Some(_)), Some(mark)) = (&result, job.mark) {
+            result = self.keep_mark(job.store, &mark).and(result);
+        }
+        match result {
             Ok(Some(commit)) => self.accepted.push((job.reply, commit)),
             other => drop(job.reply.send(other)),
         }
+    }
+
+    fn keep_mark(&mut self, store: StoreId, mark: &Mark) -> Result<(), StorageError> {
+        let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
+        self.batch.keep_import_position(number, mark.import, mark.position.as_deref())
     }
 
     /// A write that was made before is answered as it was then.

@@ -191,6 +191,20 @@ impl<'d> Batch<'d> {
         self.put(Family::Assertions, &key, &codec::encode_assertions(text)?)
     }
 
+    /// Writes down how far an import has come, or forgets it.
+    pub(in crate::storage) fn keep_import_position(
+        &mut self,
+        store: u32,
+        import: [u8; 16],
+        position: Option<&str>,
+    ) -> Result<(), StorageError> {
+        let key = families::imported_key(store, import);
+        match position {
+            Some(position) => self.put(Family::Meta, &key, &codec::encode_position(position)?),
+            None => self.delete(Family::Meta, &key),
+        }
+    }
+
     pub(super) fn database(&self) -> &'d Database {
         self.database
     }

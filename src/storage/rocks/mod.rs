@@ -228,6 +228,13 @@ impl Database {
         codec::decode_assertions(&bytes, &|| format!("assertions of schema {schema}")).map(Some)
     }
 
+    /// How far a live import has come.
+    pub fn import_position(&self, store: u32, import: [u8; 16]) -> Result<Option<String>, StorageError> {
+        let key = families::imported_key(store, import);
+        let Some(bytes) = self.get(Family::Meta, &key)? else { return Ok(None) };
+        codec::decode_position(&bytes, &|| format!("meta row {}", show(&key))).map(Some)
+    }
+
     /// Visits the change log from a position (included) on, oldest first.
     pub fn changes(
         &self,
