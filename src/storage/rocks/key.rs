@@ -192,6 +192,9 @@ pub(super) fn filter_prefixes(store: u32, filter: &TupleFilter) -> (Direction, V
             }
             (Direction::Backward, vec![builder.0])
         }
+        (_, Some(SubjectFilter::Naming(object))) => {
+            (Direction::Backward, subject_prefixes(store, object.as_ref()).to_vec())
+        }
         (Some(ObjectFilter::Type(object_type)), _) => {
             (Direction::Forward, vec![Builder::new(store).text(object_type).0])
         }

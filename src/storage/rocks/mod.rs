@@ -235,7 +235,7 @@ impl Database {
         codec::decode_position(&bytes, &|| format!("meta row {}", show(&key))).map(Some)
     }
 
-    /// Visits the change log from a position (included) on, oldest first.
+    /// Visits the change log from a position (included) on, oldest first, up to the head.
     pub fn changes(
         &self,
         store: u32,
@@ -243,8 +243,14 @@ impl Database {
         visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let start = key::change(store, from.0, from.1);
-        self.view().walk_from(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
-            Ok(visit(read_change(key, value)?))
+        let view = self.view();
+        let key = families::head_key(store);
+        let Some(head) = view.get(Family::Meta, &key)? else { return Ok(()) };
+        let head = codec::decode_head(&head, &|| format!("meta row {}", show(&key)))?.revision;
+        view.walk_from(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
+            let change = read_change(key, value)?;
+            // What an import is about to make visible.
+            Ok(if change.revision > head { ControlFlow::Break(()) } else { visit(change) })
         })
     }
 
