@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::routes::change_json;
 use crate::engine::{
+    DeleteAnswer, Prepared,
     Cause, CollectAnswer, Engine, EngineError, Moment, Period, PurgeAnswer, Retention, SchemaDocument,
     SchemaInfo, Since, StorageError, StoreRecord, StoreStats, Until, Validation,
 };
-use crate::tuple::{Revision, StoreId, Timestamp};
+use crate::tuple::{Revision, StoreId, Timestamp, Token};
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +203,30 @@ pub struct PurgeForm {
     pub revision: u64,
 }
 
+/// What a deletion by filter did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedForm {
+    /// Tuples deleted; of a trial, that would be.
+    pub deleted: u64,
+    /// Whether more are left to delete: ask again.
+    pub more: bool,
+    /// The store's revision afterwards.
+    pub revision: u64,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedForm {
+    /// Tuples written.
+    pub written: u64,
+    /// Tuples that got another condition or expiry; live, they count as written.
+    pub replaced: u64,
+    /// Tuples that were there, or in the input, already.
+    pub unchanged: u64,
+    /// The state it left.
+    pub token: String,
+}
+
 /// The retention of a text: `forever`, or a time such as `30d` or `12h`.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     if text == "forever" {
@@ -239,6 +264,24 @@ impl From<&CollectAnswer> for CollectForm {
             oldest_revision: answer.oldest.0,
             oldest_time: answer.oldest_time.to_string(),
         }
+    }
+}
+
+impl From<&DeleteAnswer> for DeletedForm {
+    fn from(answer: &DeleteAnswer) -> DeletedForm {
+        DeletedForm {
+            deleted: answer.deleted as u64,
+            more: answer.is_more,
+            revision: answer.token.revision.0,
+        }
+    }
+}
+
+impl ImportedForm {
+    /// With the token in its text form.
+    pub fn of(token: Token, counts: Prepared, engine: &Engine) -> ImportedForm {
+        let Prepared { written, replaced, unchanged } = counts;
+        ImportedForm { written, replaced, unchanged, token: engine.seal(&token) }
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::ops::ControlFlow;
 
-use super::BulkTuple;
+use super::{BulkTuple, Reason};
 use crate::engine::{
-    ClashKind, Engine, EngineError, FileImportRequest, ImportPart, OnDuplicate, Place, Prepared, Progress, Token,
-    TupleImport, UntakenReason,
+    ClashKind, Engine, EngineError, FileImportRequest, ImportPart, OnDuplicate, Place, Prepared, Progress,
+    Rejection, TupleImport, UntakenReason,
 };
-use crate::tuple::{SchemaId, StoreId, Tuple};
+use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleKey};
 
 /// Which way tuples go into the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub struct ImportAnswer {
 }
 
 /// Told of tuples that cannot be taken: where, and why. It may end the import.
-pub type Untaken<'u> = &'u mut dyn FnMut(Place, String) -> ControlFlow<()>;
+pub type Untaken<'u> = &'u mut dyn FnMut(Place, Reason) -> ControlFlow<()>;
 
 /// An import in the making.
 pub struct Import<'e> {
@@ -125,9 +125,7 @@ impl<'e> Import<'e> {
                 match import.add(place, tuple.key, tuple.condition.as_ref(), tuple.expires_at)? {
                     Ok(false) => {}
                     Ok(true) => import.checkpoint(&after())?,
-                    Err(rejection) => {
-                        return Ok(untaken(place, format!("`{}`: {rejection}", tuple.key)));
-                    }
+                    Err(rejection) => return Ok(untaken(place, rejected(&tuple.key, &rejection))),
                 }
                 Ok(ControlFlow::Continue(()))
             }
@@ -167,8 +165,8 @@ impl<'e> Import<'e> {
         }
         for it in answer.untaken {
             let reason = match it.reason {
-                UntakenReason::Rejected(rejection) => format!("`{}`: {rejection}", it.tuple),
-                UntakenReason::Clash(clash) => clash_text(&it.tuple.to_string(), clash),
+                UntakenReason::Rejected(rejection) => rejected(&it.tuple, &rejection),
+                UntakenReason::Clash(clash) => clashed(&it.tuple, clash),
             };
             if untaken(it.place, reason).is_break() {
                 return Ok(ControlFlow::Break(()));
@@ -177,11 +175,14 @@ impl<'e> Import<'e> {
         Ok(if is_refused { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
-    /// Live: what has come together is written now. `after`: where the input goes on.
+    /// Has what was taken kept, for an import that goes on later. `after`: where the input goes on.
     pub fn flush(&mut self, after: String, untaken: Untaken<'_>) -> Result<ControlFlow<()>, EngineError> {
-        match &self.state {
-            State::Live { part, .. } if !part.is_empty() => self.write_part(Some(after), untaken),
-            _ => Ok(ControlFlow::Continue(())),
+        match &mut self.state {
+            State::Live { .. } => self.write_part(Some(after), untaken),
+            State::Files(import) => {
+                import.keep(&after)?;
+                Ok(ControlFlow::Continue(()))
+            }
         }
     }
 
@@ -215,8 +216,8 @@ impl<'e> Import<'e> {
         }
         match self.state {
             State::Files(import) => {
-                let mut clash = |place, clash, tuple: crate::tuple::TupleKey| {
-                    untaken(place, clash_text(&tuple.to_string(), clash))
+                let mut clash = |place, clash, tuple: TupleKey| {
+                    untaken(place, clashed(&tuple, clash))
                 };
                 let done = import.finish(&mut clash, progress)?;
                 Ok(done.map(|done| ImportAnswer { token: done.token, counts: done.counts }))
@@ -226,19 +227,27 @@ impl<'e> Import<'e> {
     }
 }
 
-fn clash_text(tuple: &str, clash: ClashKind) -> String {
+fn rejected(tuple: &dyn std::fmt::Display, rejection: &Rejection) -> Reason {
+    Reason::new("is not let in by the schema", format!("`{tuple}`: {rejection}"))
+}
+
+fn clashed(tuple: &TupleKey, clash: ClashKind) -> Reason {
     match clash {
         ClashKind::Repeated { first, is_same } => {
             let otherwise = if is_same { "" } else { ", with another condition or expiry" };
             let Place { input, line } = first;
             let file = if input == 0 { String::new() } else { format!(" of file {}", input + 1) };
-            format!("`{tuple}` is in the input before{otherwise}: line {line}{file}")
+            let text = format!("`{tuple}` is in the input before{otherwise}: line {line}{file}");
+            Reason::new("is in the input before", text)
         }
         ClashKind::Stored { is_same: true } => {
-            format!("`{tuple}` is stored already: choose to ignore or replace duplicates")
+            let text = format!("`{tuple}` is stored already: choose to ignore or replace duplicates");
+            Reason::new("is stored already", text)
         }
         ClashKind::Stored { is_same: false } => {
-            format!("`{tuple}` is stored with another condition or expiry: choose to replace duplicates")
+            let text =
+                format!("`{tuple}` is stored with another condition or expiry: choose to replace duplicates");
+            Reason::new("is stored otherwise", text)
         }
     }
 }

@@ -20,15 +20,19 @@ mod reader;
 mod reason;
 mod text;
 
+mod import;
 mod report;
+mod run;
 
 pub use all::{BadLine, Located, read_tuples};
 pub use buffer::LINE_BYTES_MAX;
 pub use error::ReadError;
 pub use format::{Compression, Format};
+pub use import::{Import, ImportAnswer, ImportOptions, MEMORY_BYTES, PART_TUPLES, Untaken, Way};
 pub use input::{Input, InputError};
 pub use json::TupleJson;
 pub use line::{BulkTuple, Line, Position};
 pub use reader::TupleLines;
 pub use reason::{BadKind, Reason};
 pub use report::{BadLines, BadLinesPolicy, Next};
+pub use run::{Doing, ImportError, Ran, import_inputs};

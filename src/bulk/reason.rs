@@ -42,6 +42,13 @@ impl Reason {
         self
     }
 
+    /// A reason in the words of a server, which has fewer kinds than it has mistakes.
+    pub fn told(kind: &str, text: &str) -> Reason {
+        let known = ["is not let in by the schema", "is in the input before", "is stored already", "is stored otherwise"];
+        let kind = known.into_iter().find(|known| *known == kind).unwrap_or("is refused by the server");
+        Reason::new(kind, text)
+    }
+
     /// Of what kind the mistake is.
     pub fn kind(&self) -> BadKind {
         self.kind

@@ -3,8 +3,11 @@
 mod args;
 mod changes;
 mod check;
+mod delete;
 mod exit;
 mod expand;
+mod export;
+mod import;
 mod output;
 mod read;
 mod remote;
@@ -62,6 +65,12 @@ enum Command {
     Schema(schema::SchemaCommand),
     /// Write and delete tuples, in one revision
     Write(write::WriteArgs),
+    /// Delete all tuples that a filter matches, or that name an object
+    Delete(delete::DeleteArgs),
+    /// Load any number of tuples from files
+    Import(import::ImportArgs),
+    /// Write all tuples of a state, sorted, in any format
+    Export(export::ExportArgs),
     /// Print stored tuples
     Read(read::ReadArgs),
     /// Ask whether a subject holds a relation on an object
@@ -93,6 +102,9 @@ pub fn run() -> Exit {
         Command::Store(command) => store::run(command, &mut out),
         Command::Schema(command) => schema::run(command, &mut out),
         Command::Write(args) => write::run(args, &mut out),
+        Command::Delete(args) => delete::run(args, &mut out),
+        Command::Import(args) => import::run(args, &mut out),
+        Command::Export(args) => export::run(args, &mut out),
         Command::Read(args) => read::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
         Command::Expand(args) => expand::run(args, &mut out),

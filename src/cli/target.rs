@@ -10,11 +10,11 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    CollectForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
+    CollectForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
     URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
-    At, ChangesRequest, CheckRequest, CollectAnswer, Engine, ExpandRequest, ReadRequest, Settings,
+    At, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest, ReadRequest, Settings,
     StorageError, UsersetNode, WriteRequest,
 };
 use crate::eval::Work;
@@ -181,6 +181,16 @@ impl Target {
         match self {
             Target::Local(engine) => Ok(PurgeForm::from(&engine.purge(store, object.clone(), compact)?)),
             Target::Remote(client) => client.purge(store, object, compact),
+        }
+    }
+
+    pub(super) fn delete_tuples(&self, request: &DeleteRequest) -> anyhow::Result<(DeletedForm, String)> {
+        match self {
+            Target::Local(engine) => {
+                let answer = engine.delete_tuples(request)?;
+                Ok((DeletedForm::from(&answer), engine.seal(&answer.token)))
+            }
+            Target::Remote(client) => client.delete_tuples(request),
         }
     }
 

@@ -74,13 +74,23 @@ pub(super) struct WriteArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Duplicate {
+pub(super) enum Duplicate {
     /// Refuse the write
     Error,
     /// Leave it as it is
     Ignore,
     /// Give it the new condition and expiry
     Replace,
+}
+
+impl From<Duplicate> for OnDuplicate {
+    fn from(chosen: Duplicate) -> OnDuplicate {
+        match chosen {
+            Duplicate::Error => OnDuplicate::Error,
+            Duplicate::Ignore => OnDuplicate::Ignore,
+            Duplicate::Replace => OnDuplicate::Replace,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -113,11 +123,7 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
             writes,
             deletes: args.delete,
             preconditions: args.require,
-            on_duplicate: match args.on_duplicate {
-                Duplicate::Error => OnDuplicate::Error,
-                Duplicate::Ignore => OnDuplicate::Ignore,
-                Duplicate::Replace => OnDuplicate::Replace,
-            },
+            on_duplicate: args.on_duplicate.into(),
             on_missing: match args.on_missing {
                 Missing::Error => OnMissing::Error,
                 Missing::Ignore => OnMissing::Ignore,

@@ -99,6 +99,11 @@ impl TupleImport<'_> {
         Ok(self.files.checkpoint(position)?)
     }
 
+    /// The same, and waits until it is on disk: for an import that is not gone on with at once.
+    pub fn keep(&mut self, position: &str) -> Result<(), EngineError> {
+        Ok(self.files.keep(position)?)
+    }
+
     /// Tuples taken so far.
     pub fn tuples(&self) -> u64 {
         self.files.tuples()

@@ -2,6 +2,8 @@
 
 mod answer;
 mod call;
+mod export;
+mod import;
 mod questions;
 mod schemas;
 mod stores;

@@ -272,6 +272,12 @@ impl FileImport {
         Ok(())
     }
 
+    /// The same, and waits until it is done.
+    pub fn keep(&mut self, position: &str) -> Result<(), StorageError> {
+        self.checkpoint(position)?;
+        self.collect(0)
+    }
+
     /// Waits until at most so many checkpoints are under way, and writes down those that are done.
     fn collect(&mut self, at_most: usize) -> Result<(), StorageError> {
         let Some(sorters) = &mut self.sorters else { return Ok(()) };
