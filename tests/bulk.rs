@@ -10,6 +10,12 @@
 #[path = "judge/random.rs"]
 mod random;
 
+#[path = "support/mod.rs"]
+mod support;
+
+#[path = "bulk/cli.rs"]
+mod cli;
+
 #[path = "bulk/model.rs"]
 mod model;
 

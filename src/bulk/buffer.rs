@@ -67,21 +67,26 @@ pub(super) enum LineEnd {
 impl Buffer {
     /// Opens an input, whatever it is packed with. The counter is told how many bytes were taken from it, as packed.
     pub(super) fn open(input: &Input, read: &Arc<AtomicU64>) -> io::Result<Buffer> {
-        let mut magic = Vec::with_capacity(4);
-        let mut raw: Box<dyn Read + Send> = if input.is_stdin() {
+        let raw: Box<dyn Read + Send> = if input.is_stdin() {
             Box::new(io::stdin())
         } else {
             let mut file = File::open(&input.path)?;
             if file.metadata()?.is_file() {
+                let mut magic = Vec::with_capacity(4);
                 (&file).take(4).read_to_end(&mut magic)?;
                 file.seek(SeekFrom::Start(0))?;
                 if Packing::of(&magic).is_none() {
                     return Ok(Buffer::new(Source::File(file), false));
                 }
-                magic.clear();
             }
             Box::new(file)
         };
+        Buffer::over(raw, read)
+    }
+
+    /// Reads what cannot be sought.
+    pub(super) fn over(mut raw: Box<dyn Read + Send>, read: &Arc<AtomicU64>) -> io::Result<Buffer> {
+        let mut magic = Vec::with_capacity(4);
         raw.by_ref().take(4).read_to_end(&mut magic)?;
         let packing = Packing::of(&magic);
         let packed = Counting { source: io::Cursor::new(magic).chain(raw), read: read.clone() };

@@ -132,7 +132,7 @@ impl Records {
             }
             Err(reason) => {
                 self.is_over = true;
-                Ok(Some(Found { line: found.line, content: found.content, problem: Some(reason) }))
+                Ok(Some(Found { problem: Some(reason), ..found }))
             }
         }
     }
@@ -158,7 +158,7 @@ impl Records {
             (content, whole, 1, problem)
         };
         let at = lines.take(whole, count);
-        Ok(Some(Found { line, content: at.start..at.start + content, problem }))
+        Ok(Some(Found { content: at.start..at.start + content, problem, ..Found::at(line) }))
     }
 
     /// The tuple of the record that was found last, whose text is given.

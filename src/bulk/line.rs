@@ -42,6 +42,12 @@ impl<'a> BulkTuple<'a> {
         BulkTuple { key, condition: None, expires_at: None }
     }
 
+    /// A tuple that is kept elsewhere.
+    pub(super) fn of(tuple: &'a Tuple) -> BulkTuple<'a> {
+        let (condition, expires_at) = (tuple.condition.clone(), tuple.expires_at);
+        BulkTuple { key: tuple.key.as_ref(), condition, expires_at }
+    }
+
     /// Reads our own text form.
     pub(super) fn parse(text: &'a str) -> Result<BulkTuple<'a>, TupleError> {
         let (key, condition, expires_at) = TupleRef::parse_tuple(text)?;

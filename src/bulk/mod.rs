@@ -14,15 +14,20 @@ mod lines;
 // From bytes to tuples.
 mod all;
 mod csv;
+mod document;
 mod json;
 mod line;
 mod reader;
 mod reason;
+mod spicedb;
 mod text;
+mod yaml;
 
 mod import;
 mod report;
+mod export;
 mod run;
+mod writer;
 
 pub use all::{BadLine, Located, read_tuples};
 pub use buffer::LINE_BYTES_MAX;
@@ -35,4 +40,6 @@ pub use line::{BulkTuple, Line, Position};
 pub use reader::TupleLines;
 pub use reason::{BadKind, Reason};
 pub use report::{BadLines, BadLinesPolicy, Next};
+pub use export::{ExportError, export};
 pub use run::{Doing, ImportError, Ran, import_inputs};
+pub use writer::{TupleWriter, WriteError, WriterOptions};

@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::args::StoreArgs;
 use super::exit::Exit;
+use super::migrate::{self, Migration};
 use super::output::{Misunderstood, Output, tell};
+use super::remote::{Client, ServerUrl};
 use super::target::Target;
 use super::write::Duplicate;
 use crate::bulk::{
@@ -29,6 +31,7 @@ Examples:
   zstd -dc tuples.jsonl.zst | stonetown import - --input-format jsonl --data ./data
   stonetown import tuples.csv --dry-run --data ./data
   stonetown import tuples.csv --url http://127.0.0.1:8080
+  stonetown import --from-openfga http://openfga:8080 --follow --data ./data
 
 Formats, told by the name or by --input-format: csv (object,relation,subject or OpenFGA's columns), jsonl, json, yaml, text,
 spicedb, fga.yaml; plain, gzip or zstd.
@@ -43,8 +46,28 @@ An import that was interrupted goes on where it was when the same command is giv
 Exit code 1: a bad line ended it; nothing was changed by files, and live nothing of the last part.")]
 pub(super) struct ImportArgs {
     /// Files, or directories of files; `-` is standard input
-    #[arg(value_name = "PATH", required = true)]
+    #[arg(value_name = "PATH", required_unless_present = "from_openfga")]
     paths: Vec<PathBuf>,
+
+    /// Copy a live store of a server that speaks OpenFGA's API: schemas, tuples, assertions, and what changes meanwhile
+    #[arg(long, value_name = "URL", conflicts_with_all = ["paths", "input_format", "way", "on_duplicate", "on_error", "dry_run", "restart", "schema"])]
+    from_openfga: Option<ServerUrl>,
+
+    /// Which store of that server, by id; not needed when there is only one
+    #[arg(long, value_name = "ID", requires = "from_openfga")]
+    from_store: Option<String>,
+
+    /// A file with the key of that server, sent as a bearer token
+    #[arg(long, value_name = "FILE", requires = "from_openfga")]
+    from_key_file: Option<PathBuf>,
+
+    /// Go on following the changes of that store until interrupted (Ctrl-C), then verify
+    #[arg(long, requires = "from_openfga")]
+    follow: bool,
+
+    /// Questions asked on both sides at the end
+    #[arg(long, value_name = "N", default_value_t = 300, requires = "from_openfga")]
+    sample: usize,
 
     /// The format of the files, when their names do not tell
     #[arg(long, value_name = "FORMAT")]
@@ -113,6 +136,17 @@ const FILES_FROM_BYTES: u64 = 16 << 20;
 
 pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
     args.store.place.place()?;
+    if let Some(url) = &args.from_openfga {
+        let mut client = Client::new(url.clone());
+        if let Some(file) = &args.from_key_file {
+            let key = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+            client = client.with_key(key.trim().to_owned());
+        }
+        let (target, store) = args.store.open()?;
+        let from_store = args.from_store.as_deref();
+        let migration = Migration { client, from_store, follow: args.follow, sample: args.sample };
+        return migrate::run(migration, &target, store, out);
+    }
     let policy = policy(&args.on_error)?;
     let inputs = Input::find(&args.paths, args.input_format)?;
     let (target, store) = args.store.open()?;

@@ -8,6 +8,7 @@ mod exit;
 mod expand;
 mod export;
 mod import;
+mod migrate;
 mod output;
 mod read;
 mod remote;

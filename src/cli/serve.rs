@@ -87,8 +87,8 @@ async fn collect_regularly(engine: Arc<Engine>, pause: Duration, stop: Arc<Atomi
                     return;
                 }
                 match engine.collect(store.id, None, &mut |_| flow()) {
-                    // Deleted meanwhile.
-                    Ok(_) | Err(EngineError::Storage(StorageError::NoStore(_))) => {}
+                    // Deleted meanwhile, or to be asked again later.
+                    Ok(_) | Err(EngineError::Storage(StorageError::NoStore(_) | StorageError::ImportInProgress(_))) => {}
                     Err(error) => tell(format_args!("stonetown: collecting store {}: {error}", store.id)),
                 }
             }

@@ -18,12 +18,13 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::app::{Answer, App, head, respond};
+use super::super::body::PASSED_OVER_BYTES_MAX;
 use super::super::error::{ApiError, Code};
 use super::super::forms::ImportedForm;
 use super::super::query::Parameters;
 use super::list_objects::{Chunks, STALLED_MAX};
 use super::past::store_id;
-use crate::bulk::{Format, Import, ImportOptions, MEMORY_BYTES, PART_TUPLES, Position, TupleLines, Way};
+use crate::bulk::{Format, Import, ImportOptions, MEMORY_BYTES, PART_TUPLES, TupleLines, Way};
 use crate::engine::{OnDuplicate, Place, digest};
 use crate::tuple::SchemaId;
 
@@ -162,9 +163,11 @@ fn read_line(position: &str) -> Result<u64, ApiError> {
     })
 }
 
-/// Hands the pieces of a body on to the thread that reads it.
+/// Hands the pieces of a body on to the thread that reads it. When that has ended, the rest is passed over: a client that sends
+/// everything before it reads would see a closed connection in place of the answer.
 async fn forward(mut body: StreamBody, to: mpsc::Sender<io::Result<Bytes>>) {
-    loop {
+    let mut passed_over = 0;
+    while passed_over <= PASSED_OVER_BYTES_MAX {
         let frame = poll_fn(|context| Pin::new(&mut body).poll_frame(context));
         let piece = match tokio::time::timeout(STALLED_MAX, frame).await {
             Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing came for five minutes")),
@@ -177,7 +180,11 @@ async fn forward(mut body: StreamBody, to: mpsc::Sender<io::Result<Bytes>>) {
             },
         };
         let is_last = piece.is_err();
-        if to.send(piece).await.is_err() || is_last {
+        let bytes = piece.as_ref().map_or(0, Bytes::len);
+        if to.send(piece).await.is_err() {
+            passed_over += bytes;
+        }
+        if is_last {
             return;
         }
     }
@@ -269,7 +276,7 @@ fn take(
     told: &Told,
 ) -> Result<Value, ApiError> {
     let body = Pieces { pieces, current: Bytes::new() };
-    let mut lines = TupleLines::over(Box::new(body), "the body", Format::JsonLines, Position::default())
+    let mut lines = TupleLines::over(Box::new(body), "the body", Format::JsonLines)
         .map_err(|error| ApiError::validation(error.to_string()))?;
     let is_strict = asked.options.is_strict;
     let mut bad = 0;

@@ -128,6 +128,9 @@ impl Call<'_> {
         for (name, value) in &self.query {
             call = call.query(*name, value);
         }
+        if let Some(key) = &self.client.key {
+            call = call.header("authorization", format!("Bearer {key}"));
+        }
         for (name, value) in &self.headers {
             call = call.header(*name, value);
         }

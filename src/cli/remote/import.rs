@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Client;
 use crate::api::ImportedForm;
@@ -12,6 +12,7 @@ use crate::bulk::{BadLines, Doing, ImportOptions, Input, Next, Position, Reason,
 use crate::cli::import::Imported;
 use crate::cli::read::tuple_json;
 use crate::engine::{OnDuplicate, Place};
+use crate::tuple::{SchemaId, StoreId, Tuple};
 
 /// Bytes of a request.
 const REQUEST_BYTES: usize = 4 << 20;
@@ -161,9 +162,8 @@ impl Upload<'_> {
         }
         let answer = call.patiently().send()?;
         let mut last = Value::Null;
-        for line in answer.body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
-            let event: Value = serde_json::from_slice(line)
-                .with_context(|| format!("the server says `{}`", String::from_utf8_lossy(line)))?;
+        for event in events(&answer.body) {
+            let event = event?;
             if let Some(told) = event.get("bad") {
                 let Place { input, line } = self.place(told["line"].as_u64().unwrap_or(0));
                 let file = self.inputs.get(input as usize).map(Input::name).unwrap_or_default();
@@ -205,4 +205,55 @@ impl Imported {
     fn ended(self) -> Imported {
         Imported { is_ended: true, ..self }
     }
+}
+
+impl Client {
+    /// Writes tuples, in place of what is there; answers those that cannot be taken.
+    pub(in crate::cli) fn import_part(
+        &self,
+        store: StoreId,
+        schema: SchemaId,
+        tuples: Vec<Tuple>,
+    ) -> anyhow::Result<Vec<Tuple>> {
+        let mut body = Vec::new();
+        for tuple in &tuples {
+            writeln!(body, "{}", tuple_json(tuple))?;
+        }
+        let call = self
+            .post_lines(format!("/stores/{store}/import"), body)
+            .query("way", "live")
+            .query("on_duplicate", "replace")
+            .query("on_error", "skip")
+            .query("schema", schema.to_string());
+        let answer = call.patiently().send()?;
+        let mut untaken = Vec::new();
+        for event in events(&answer.body) {
+            let event = event?;
+            if let Some(line) = event["bad"]["line"].as_u64() {
+                untaken.extend(tuples.get((line as usize).wrapping_sub(1)).cloned());
+            }
+            if let Some(error) = event.get("error") {
+                anyhow::bail!("the server at {} says: {}", self.url(), error["message"].as_str().unwrap_or(""));
+            }
+        }
+        Ok(untaken)
+    }
+
+    pub(in crate::cli) fn write_assertions(
+        &self,
+        store: StoreId,
+        schema: SchemaId,
+        assertions: &[Value],
+    ) -> anyhow::Result<()> {
+        let body = json!({ "assertions": assertions });
+        self.put(format!("/stores/{store}/assertions/{schema}"), &body).send()?;
+        Ok(())
+    }
+}
+
+/// The events of an answer.
+fn events(body: &[u8]) -> impl Iterator<Item = anyhow::Result<Value>> + '_ {
+    body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
+        serde_json::from_slice(line).with_context(|| format!("the server says `{}`", String::from_utf8_lossy(line)))
+    })
 }
