@@ -117,6 +117,8 @@ impl Records {
         }
         let Some(found) = lines.next(is_blank)? else {
             self.is_over = true;
+            // Behind this line there is nothing, not even this line again.
+            lines.count += 1;
             return Ok(Some(Found::bad(1, Columns::empty_file())));
         };
         let content = utf8(lines.buffer.slice(found.content.clone()));
@@ -132,7 +134,7 @@ impl Records {
             }
             Err(reason) => {
                 self.is_over = true;
-                Ok(Some(Found { line: found.line, content: found.content, problem: Some(reason) }))
+                Ok(Some(Found { problem: Some(reason), ..found }))
             }
         }
     }
@@ -158,7 +160,7 @@ impl Records {
             (content, whole, 1, problem)
         };
         let at = lines.take(whole, count);
-        Ok(Some(Found { line, content: at.start..at.start + content, problem }))
+        Ok(Some(Found { content: at.start..at.start + content, problem, ..Found::at(line) }))
     }
 
     /// The tuple of the record that was found last, whose text is given.

@@ -83,13 +83,9 @@ impl Limits {
 
 const HELP: &str = "write {\"object\":\"voice:7\",\"relation\":\"viewer\",\"user\":\"user:anne\"}";
 
-/// Reads a JSON object. Names that are escaped in the text are put into `names`.
-pub(super) fn parse<'a>(text: &'a str, names: &'a mut String) -> Result<BulkTuple<'a>, Reason> {
-    let entry: Entry<'a> = match serde_json::from_str(text) {
-        Ok(entry) => entry,
-        Err(error) => from_nested(text, error)?,
-    };
-    entry.tuple(names)
+/// Reads a JSON object.
+pub(super) fn entry(text: &str) -> Result<Entry<'_>, Reason> {
+    serde_json::from_str(text).or_else(|error| from_nested(text, &error))
 }
 
 /// Levels that an entry has around the context of its condition.
@@ -98,9 +94,9 @@ const LEVELS_AROUND: usize = 8;
 const LEVELS_MAX: usize = 128;
 
 /// Reads what is nested as deep as a context may be: it is deeper in an entry than by itself.
-fn from_nested(text: &str, error: serde_json::Error) -> Result<Entry<'_>, Reason> {
+fn from_nested<'a>(text: &'a str, error: &serde_json::Error) -> Result<Entry<'a>, Reason> {
     if !(LEVELS_MAX..LEVELS_MAX + LEVELS_AROUND).contains(&levels(text)) {
-        return Err(problem(&error));
+        return Err(problem(error));
     }
     let mut reader = serde_json::Deserializer::from_str(text);
     reader.disable_recursion_limit();
@@ -137,16 +133,13 @@ pub(super) fn problem(error: &serde_json::Error) -> Reason {
     let what = text.strip_suffix(&place).unwrap_or(&text);
     let (kind, at) = match error.classify() {
         serde_json::error::Category::Data => ("is JSON of another form", String::new()),
-        _ if error.line() > 1 => {
-            ("is not JSON", format!(" at its line {}, column {}", error.line(), error.column()))
-        }
         _ => ("is not JSON", format!(" at column {}", error.column())),
     };
-    Reason::new(kind, format!("{what}{at}: {HELP}"))
+    Reason::new(kind, format!("{what}{at}: {HELP}")).below(error.line().saturating_sub(1) as u64)
 }
 
 impl<'a> Entry<'a> {
-    /// The tuple, checked.
+    /// The tuple, checked. Names that are not as in the file, because they are escaped there, are put into `names`.
     pub(super) fn tuple(self, names: &'a mut String) -> Result<BulkTuple<'a>, Reason> {
         let fields = match self.key {
             None => self,

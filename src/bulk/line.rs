@@ -15,7 +15,7 @@ pub struct Position {
 /// A line of a file that holds a tuple, or should.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// Its number in the file, from 1; of an entry of a document, the line it begins on.
+    /// Its number in the file, from 1; of an entry of a document, the line it begins on, or the line of the mistake.
     pub line: u64,
     /// Where reading goes on behind it.
     pub after: Position,
@@ -40,6 +40,12 @@ impl<'a> BulkTuple<'a> {
     /// A tuple that holds without condition and for ever.
     pub(super) fn plain(key: TupleRef<'a>) -> BulkTuple<'a> {
         BulkTuple { key, condition: None, expires_at: None }
+    }
+
+    /// A tuple that is kept elsewhere.
+    pub(super) fn of(tuple: &'a Tuple) -> BulkTuple<'a> {
+        let (condition, expires_at) = (tuple.condition.clone(), tuple.expires_at);
+        BulkTuple { key: tuple.key.as_ref(), condition, expires_at }
     }
 
     /// Reads our own text form.

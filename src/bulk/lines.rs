@@ -21,11 +21,17 @@ pub(super) struct Found {
     pub(super) content: Range<usize>,
     /// What is wrong with it, as far as that was seen on the way.
     pub(super) problem: Option<Reason>,
+    /// Its place in the document, where its line does not tell it from the one before.
+    pub(super) entry: Option<u64>,
 }
 
 impl Found {
+    pub(super) fn at(line: u64) -> Found {
+        Found { line, content: 0..0, problem: None, entry: None }
+    }
+
     pub(super) fn bad(line: u64, reason: Reason) -> Found {
-        Found { line, content: 0..0, problem: Some(reason) }
+        Found { problem: Some(reason), ..Found::at(line) }
     }
 }
 
@@ -51,7 +57,7 @@ impl Lines {
             LineEnd::TooLong => self.skip_too_long().map(Some),
             LineEnd::At { content, whole } => {
                 let at = self.take(whole, 1);
-                Ok(Some(Found { line: self.count, content: at.start..at.start + content, problem: None }))
+                Ok(Some(Found { content: at.start..at.start + content, ..Found::at(self.count) }))
             }
         }
     }
@@ -78,9 +84,14 @@ impl Lines {
 
     /// Consumes a line that is too long, however long it is.
     pub(super) fn skip_too_long(&mut self) -> io::Result<Found> {
-        self.count += 1;
-        self.buffer.skip_line()?;
+        self.skip_rest()?;
         Ok(Found::bad(self.count, Reason::too_long()))
+    }
+
+    /// Consumes what is left of a line, however long it is.
+    pub(super) fn skip_rest(&mut self) -> io::Result<()> {
+        self.count += 1;
+        self.buffer.skip_line()
     }
 
     /// Some editors put a mark before the text.

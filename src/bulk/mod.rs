@@ -14,13 +14,17 @@ mod lines;
 // From bytes to tuples.
 mod all;
 mod csv;
+mod document;
 mod json;
 mod line;
 mod reader;
 mod reason;
+mod spicedb;
 mod text;
+mod yaml;
 
 mod report;
+mod writer;
 
 pub use all::{BadLine, Located, read_tuples};
 pub use buffer::LINE_BYTES_MAX;
@@ -32,3 +36,4 @@ pub use line::{BulkTuple, Line, Position};
 pub use reader::TupleLines;
 pub use reason::{BadKind, Reason};
 pub use report::{BadLines, BadLinesPolicy, Next};
+pub use writer::{TupleWriter, WriteError, WriterOptions};

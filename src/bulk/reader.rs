@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::buffer::Buffer;
+use super::document::Document;
 use super::lines::{Found, Lines, is_blank};
-use super::{Format, Input, Line, Position, ReadError, Reason, csv, json, text};
+use super::yaml::{self, Yaml};
+use super::{Format, Input, Line, Position, ReadError, Reason, csv, json, spicedb, text};
 
 /// The tuples of one file, in its order. Blank lines and comments are passed over; a line that is no tuple is given with
 /// the reason.
@@ -21,8 +23,11 @@ pub struct TupleLines {
 
 enum Reader {
     Text,
+    Spicedb,
     JsonLines,
     Csv(csv::Records),
+    Json(Document),
+    Yaml(Yaml),
 }
 
 impl TupleLines {
@@ -38,7 +43,10 @@ impl TupleLines {
             Format::Text => Reader::Text,
             Format::JsonLines => Reader::JsonLines,
             Format::Csv => Reader::Csv(csv::Records::default()),
-            _ => Reader::Text,
+            Format::Json => Reader::Json(Document::default()),
+            Format::Yaml => Reader::Yaml(Yaml::new(false)),
+            Format::StoreTest => Reader::Yaml(Yaml::new(true)),
+            Format::Spicedb => Reader::Spicedb,
         };
         let lines = Lines::new(buffer);
         let mut opened = TupleLines { input: input.clone(), read, lines, reader, names: String::new() };
@@ -54,22 +62,55 @@ impl TupleLines {
     /// The input cannot be read on: refused by the operating system, or packed and damaged or cut off.
     #[allow(clippy::should_implement_trait, reason = "an iterator cannot lend")]
     pub fn next(&mut self) -> Result<Option<Line<'_>>, ReadError> {
-        let found = match &mut self.reader {
-            Reader::Text => self.lines.next(text::is_blank),
-            Reader::JsonLines => self.lines.next(is_blank),
-            Reader::Csv(records) => records.next(&mut self.lines),
-        };
-        let Some(Found { line, content, problem }) = found.map_err(|cause| self.error(cause))? else {
-            return Ok(None);
-        };
+        let Some(Found { line, content, problem, entry }) = self.find()? else { return Ok(None) };
+        let after = self.position();
         let text = self.lines.buffer.slice(content);
+        let names = &mut self.names;
         let tuple = match (&self.reader, problem) {
             (_, Some(reason)) => Err(reason),
             (Reader::Text, None) => utf8(text).and_then(text::parse),
-            (Reader::JsonLines, None) => utf8(text).and_then(|text| json::parse(text, &mut self.names)),
+            (Reader::Spicedb, None) => utf8(text).and_then(spicedb::parse),
+            (Reader::JsonLines | Reader::Json(_), None) => {
+                utf8(text).and_then(json::entry).and_then(|entry| entry.tuple(names))
+            }
             (Reader::Csv(records), None) => records.tuple(text),
+            (Reader::Yaml(yaml), None) => yaml.tuple(text, names),
         };
-        Ok(Some(Line { line, after: self.lines.position(), text, tuple }))
+        let tuple = tuple.map_err(|reason| match entry {
+            Some(entry) => reason.of_entry(entry),
+            None => reason,
+        });
+        let line = line + tuple.as_ref().map_or_else(Reason::lines_below, |_| 0);
+        Ok(Some(Line { line, after, text, tuple }))
+    }
+
+    /// The next line or entry, consumed but not yet looked into.
+    fn find(&mut self) -> Result<Option<Found>, ReadError> {
+        let lines = &mut self.lines;
+        let found = match &mut self.reader {
+            Reader::Text => lines.next(text::is_blank),
+            Reader::Spicedb => lines.next(spicedb::is_blank),
+            Reader::JsonLines => lines.next(is_blank),
+            Reader::Csv(records) => records.next(lines),
+            Reader::Json(document) => document.next(lines),
+            Reader::Yaml(yaml) => match yaml.next(lines) {
+                Ok(found) => Ok(found),
+                Err(yaml::Stop::Io(cause)) => Err(cause),
+                Err(yaml::Stop::TooLong) => {
+                    let path = self.input.path.clone();
+                    return Err(ReadError::TooLong { path, bytes_max: yaml::WHOLE_BYTES_MAX });
+                }
+            },
+        };
+        found.map_err(|cause| self.error(cause))
+    }
+
+    fn position(&self) -> Position {
+        match &self.reader {
+            Reader::Json(document) => document.position(&self.lines),
+            Reader::Yaml(yaml) => yaml.position(&self.lines),
+            _ => self.lines.position(),
+        }
     }
 
     /// How many bytes of the input have been read, packed as they are: to be held against [`Input::bytes`].
@@ -81,14 +122,27 @@ impl TupleLines {
     }
 
     fn go_to(&mut self, from: Position) -> Result<(), ReadError> {
+        if self.input.format.is_document() {
+            // Only from its beginning can be told what a place in a document is.
+            while self.position().line < from.line {
+                if self.find()?.is_none() {
+                    return Err(self.shorter(from));
+                }
+            }
+            return Ok(());
+        }
         if let Reader::Csv(records) = &mut self.reader {
             records.begin(&mut self.lines).map_err(|cause| self.error(cause))?;
         }
         if !self.lines.buffer.skip_to(from.bytes).map_err(|cause| self.error(cause))? {
-            return Err(ReadError::Shorter { path: self.input.path.clone(), bytes: from.bytes });
+            return Err(self.shorter(from));
         }
         self.lines.count = from.line;
         Ok(())
+    }
+
+    fn shorter(&self, place: Position) -> ReadError {
+        ReadError::Shorter { path: self.input.path.clone(), bytes: place.bytes }
     }
 
     fn error(&self, cause: std::io::Error) -> ReadError {
@@ -101,5 +155,5 @@ impl TupleLines {
 }
 
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Reason> {
-    std::str::from_utf8(bytes).map_err(|_| Reason::not_utf8(bytes))
+    std::str::from_utf8(bytes).map_err(|error| Reason::not_utf8(bytes, error.valid_up_to()))
 }

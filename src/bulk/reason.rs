@@ -9,6 +9,8 @@ use crate::tuple::{Part, TimeError, TupleError};
 pub struct Reason {
     kind: BadKind,
     text: String,
+    /// Of an entry of several lines, how many lines below its first the mistake is.
+    below: u64,
 }
 
 /// The kind of a mistake. There are few, whatever the file, so that mistakes can be counted by kind.
@@ -23,13 +25,20 @@ pub(super) const TOO_LONG: &str = "is too long";
 
 impl Reason {
     pub(super) fn new(problem: &'static str, text: impl Into<String>) -> Reason {
-        Reason { kind: BadKind { part: None, problem }, text: text.into() }
+        Reason { kind: BadKind { part: None, problem }, text: text.into(), below: 0 }
     }
 
-    pub(super) fn not_utf8(bytes: &[u8]) -> Reason {
+    /// The same reason, found so many lines below the first of its entry.
+    pub(super) fn below(mut self, lines: u64) -> Reason {
+        self.below = lines;
+        self
+    }
+
+    pub(super) fn not_utf8(bytes: &[u8], valid: usize) -> Reason {
         let is_utf16 = bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
         let what = if is_utf16 { "is UTF-16" } else { NOT_UTF8 };
-        Reason::new(NOT_UTF8, format!("{what}: save the file as UTF-8"))
+        let lines = memchr::memchr_iter(b'\n', &bytes[..valid]).count();
+        Reason::new(NOT_UTF8, format!("{what}: save the file as UTF-8")).below(lines as u64)
     }
 
     pub(super) fn too_long() -> Reason {
@@ -40,6 +49,11 @@ impl Reason {
     pub(super) fn of_entry(mut self, entry: u64) -> Reason {
         self.text = format!("entry {entry}: {}", self.text);
         self
+    }
+
+    /// Of an entry of several lines, how many lines below its first the mistake is.
+    pub(super) fn lines_below(&self) -> u64 {
+        self.below
     }
 
     /// Of what kind the mistake is.
@@ -55,7 +69,11 @@ impl Reason {
 
 impl From<TupleError> for Reason {
     fn from(error: TupleError) -> Reason {
-        Reason { kind: BadKind { part: Some(error.part), problem: error.problem }, text: error.to_string() }
+        Reason {
+            kind: BadKind { part: Some(error.part), problem: error.problem },
+            text: error.to_string(),
+            below: 0,
+        }
     }
 }
 
@@ -64,6 +82,7 @@ impl From<TimeError> for Reason {
         Reason {
             kind: BadKind { part: Some(Part::Expiry), problem: "is not a time" },
             text: error.to_string(),
+            below: 0,
         }
     }
 }
