@@ -117,6 +117,8 @@ impl Records {
         }
         let Some(found) = lines.next(is_blank)? else {
             self.is_over = true;
+            // Behind this line there is nothing, not even this line again.
+            lines.count += 1;
             return Ok(Some(Found::bad(1, Columns::empty_file())));
         };
         let content = utf8(lines.buffer.slice(found.content.clone()));

@@ -133,12 +133,9 @@ pub(super) fn problem(error: &serde_json::Error) -> Reason {
     let what = text.strip_suffix(&place).unwrap_or(&text);
     let (kind, at) = match error.classify() {
         serde_json::error::Category::Data => ("is JSON of another form", String::new()),
-        _ if error.line() > 1 => {
-            ("is not JSON", format!(" at its line {}, column {}", error.line(), error.column()))
-        }
         _ => ("is not JSON", format!(" at column {}", error.column())),
     };
-    Reason::new(kind, format!("{what}{at}: {HELP}"))
+    Reason::new(kind, format!("{what}{at}: {HELP}")).below(error.line().saturating_sub(1) as u64)
 }
 
 impl<'a> Entry<'a> {

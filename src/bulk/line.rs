@@ -15,7 +15,7 @@ pub struct Position {
 /// A line of a file that holds a tuple, or should.
 #[derive(Debug)]
 pub struct Line<'a> {
-    /// Its number in the file, from 1; of an entry of a document, the line it begins on.
+    /// Its number in the file, from 1; of an entry of a document, the line it begins on, or the line of the mistake.
     pub line: u64,
     /// Where reading goes on behind it.
     pub after: Position,

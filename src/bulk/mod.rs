@@ -23,15 +23,18 @@ mod spicedb;
 mod text;
 mod yaml;
 
-mod import;
 mod report;
-mod export;
-mod run;
 mod writer;
+
+// From lines to a store, and back.
+mod export;
+mod import;
+mod run;
 
 pub use all::{BadLine, Located, read_tuples};
 pub use buffer::LINE_BYTES_MAX;
 pub use error::ReadError;
+pub use export::{ExportError, export};
 pub use format::{Compression, Format};
 pub use import::{Import, ImportAnswer, ImportOptions, MEMORY_BYTES, PART_TUPLES, Untaken, Way};
 pub use input::{Input, InputError};
@@ -40,6 +43,5 @@ pub use line::{BulkTuple, Line, Position};
 pub use reader::TupleLines;
 pub use reason::{BadKind, Reason};
 pub use report::{BadLines, BadLinesPolicy, Next};
-pub use export::{ExportError, export};
 pub use run::{Doing, ImportError, Ran, import_inputs};
 pub use writer::{TupleWriter, WriteError, WriterOptions};

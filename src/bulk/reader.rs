@@ -96,6 +96,7 @@ impl TupleLines {
             Some(entry) => reason.of_entry(entry),
             None => reason,
         });
+        let line = line + tuple.as_ref().map_or_else(Reason::lines_below, |_| 0);
         Ok(Some(Line { line, after, text, tuple }))
     }
 
@@ -170,5 +171,5 @@ impl TupleLines {
 }
 
 pub(super) fn utf8(bytes: &[u8]) -> Result<&str, Reason> {
-    std::str::from_utf8(bytes).map_err(|_| Reason::not_utf8(bytes))
+    std::str::from_utf8(bytes).map_err(|error| Reason::not_utf8(bytes, error.valid_up_to()))
 }

@@ -425,7 +425,9 @@ fn options() -> serde_saphyr::Options {
 }
 
 fn problem(error: &serde_saphyr::Error) -> Reason {
-    Reason::new("is not YAML", format!("{}: {HELP}", error.without_snippet()))
+    // Its text begins with the place, and draws it: the line is told already.
+    let below = error.location().map_or(0, |at| at.line().saturating_sub(1));
+    Reason::new("is not YAML", format!("{}: {HELP}", error.without_snippet())).below(below)
 }
 
 /// The one entry of a list.
@@ -458,10 +460,7 @@ fn read_whole(text: &str) -> Vec<(u64, Result<Tuple, Reason>)> {
             });
             located(entries, relationships)
         }
-        Err(error) => {
-            let line = error.location().map_or(1, |at| at.line());
-            vec![(line, Err(problem(&error)))]
-        }
+        Err(error) => vec![(1, Err(problem(&error)))],
     }
 }
 

@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -109,11 +109,13 @@ fn count(data: &Path) -> Result<usize> {
 
 /// Kills the process when the time has come; true: it had ended by then.
 fn run_and_kill(mut command: Command, after: Duration) -> Result<bool> {
-    let mut process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
     let begun = Instant::now();
     loop {
         if let Some(status) = process.try_wait()? {
-            ensure!(status.success(), "{command:?} ended with {status}");
+            let mut told = String::new();
+            process.stderr.take().context("standard error")?.read_to_string(&mut told)?;
+            ensure!(status.success(), "{command:?} ended with {status}: {told}");
             return Ok(true);
         }
         if begun.elapsed() >= after {
