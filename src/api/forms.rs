@@ -203,6 +203,13 @@ pub struct PurgeForm {
     pub revision: u64,
 }
 
+/// What a merge of all files left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactedForm {
+    /// Bytes of all table files afterwards.
+    pub file_bytes: u64,
+}
+
 /// What a deletion by filter did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeletedForm {

@@ -19,7 +19,7 @@ mod wire;
 pub use app::ApiLimits;
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
-    CollectForm, DeletedForm, FamilyForm, FindingForm, ImportedForm, MomentForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
+    CollectForm, CompactedForm, DeletedForm, FamilyForm, FindingForm, ImportedForm, MomentForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
     SchemaInfoForm, StatsForm, StoreForm, ValidationForm, parse_retention,
 };
 pub use server::{Server, ServerError, URL_FILE};

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    CollectForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
+    CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
     URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
@@ -181,6 +181,17 @@ impl Target {
         match self {
             Target::Local(engine) => Ok(PurgeForm::from(&engine.purge(store, object.clone(), compact)?)),
             Target::Remote(client) => client.purge(store, object, compact),
+        }
+    }
+
+    pub(super) fn compact(&self) -> anyhow::Result<CompactedForm> {
+        match self {
+            Target::Local(engine) => {
+                engine.compact()?;
+                let file_bytes = engine.family_sizes()?.iter().map(|family| family.file_bytes).sum();
+                Ok(CompactedForm { file_bytes })
+            }
+            Target::Remote(client) => client.compact(),
         }
     }
 

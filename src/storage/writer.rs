@@ -308,7 +308,14 @@ impl Writer {
         chunk_bytes: usize,
     ) -> Result<FileImport, StorageError> {
         let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
-        FileImport::open(self.database.dir(), number, identity, about, restart, chunk_bytes)
+        let directory = FileImport::directory(number, identity);
+        self.alone(move |database| {
+            if database.is_ingested(&directory)? {
+                database.forget_ingested(&directory)?;
+            }
+            Ok(((), None))
+        })?;
+        FileImport::open(&self.database, number, identity, about, restart, chunk_bytes)
     }
 
     /// Makes one revision of everything that an import has taken; writes to the store are refused meanwhile. None: `clash`

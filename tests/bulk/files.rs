@@ -240,3 +240,30 @@ fn writes_are_refused_while_an_import_has_the_store() {
     write(world.store, "doc:late#viewer@user:anne").unwrap();
     drop(other);
 }
+
+/// The directory of an import that is done may be half removed when the process is killed: it is not taken for one to go on with.
+#[test]
+fn what_is_left_of_an_import_that_is_done_is_not_gone_on_with() {
+    for restarts in [false, true] {
+        let mut world = World::new();
+        let tuple: Tuple = "doc:1#viewer@user:anne".parse().unwrap();
+        let mut import = world.engine().import_files(request(&world, OnDuplicate::Ignore)).unwrap();
+        import.add(Place { input: 0, line: 1 }, tuple.key.as_ref(), None, None).unwrap().unwrap();
+        import.keep("1").unwrap();
+        let all = world.dir.path().join("import");
+        let dir = std::fs::read_dir(&all).unwrap().next().unwrap().unwrap().path();
+        let state = std::fs::read(dir.join("state.json")).unwrap();
+        import.finish(&mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+        assert!(!dir.exists());
+        // As if only the runs had been removed so far.
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(dir.join("state.json"), state).unwrap();
+        if restarts {
+            world.restart();
+            assert!(!dir.exists(), "opening removes it");
+        }
+        let import = world.engine().import_files(request(&world, OnDuplicate::Ignore)).unwrap();
+        assert!(import.resumed().is_none());
+        import.discard().unwrap();
+    }
+}

@@ -70,6 +70,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/.well-known/authzen-configuration", get(authzen::configuration))
         .route("/.well-known/authzen-configuration/stores/{store}", get(authzen::configuration))
         .route("/validate", post(validate::validate))
+        .route("/compact", post(validate::compact))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })

@@ -6,7 +6,7 @@ use ureq::http::StatusCode;
 
 use super::Client;
 use super::answer::{Answer, Refused, unsure};
-use crate::api::{CollectForm, DeletedForm, PurgeForm, RetentionForm, StatsForm, StoreForm, ValidationForm};
+use crate::api::{CollectForm, CompactedForm, DeletedForm, PurgeForm, RetentionForm, StatsForm, StoreForm, ValidationForm};
 use crate::engine::{DeleteRequest, DeleteWhat, StorageError, TupleFilter};
 use crate::tuple::{Object, StoreId, Timestamp};
 
@@ -107,6 +107,10 @@ impl Client {
         let answer = self.post(path, &body).patiently().send().map_err(unsure)?;
         let token = answer.text("stonetown-token")?.to_owned();
         Ok((answer.form()?, token))
+    }
+
+    pub(in crate::cli) fn compact(&self) -> anyhow::Result<CompactedForm> {
+        self.post("/compact", &json!({})).patiently().send().map_err(unsure)?.form()
     }
 
     pub(in crate::cli) fn validate(&self) -> anyhow::Result<ValidationForm> {

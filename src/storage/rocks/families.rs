@@ -80,6 +80,8 @@ pub(in crate::storage) const DROPPING: &[u8] = b"dropping/";
 
 /// An import by files that is not visible yet, by store.
 pub(in crate::storage) const IMPORTING: &[u8] = b"importing/";
+/// Directories of imports by files that are done: what is left of them is of no use.
+pub(in crate::storage) const INGESTED: &[u8] = b"ingested/";
 /// How far a live import has come, by store and import.
 pub(in crate::storage) const IMPORTED: &[u8] = b"imported/";
 
@@ -133,6 +135,10 @@ pub(in crate::storage) fn purged_until_key(store: u32, until: Revision, what: [u
 
 pub(in crate::storage) fn importing_key(store: u32) -> Vec<u8> {
     of_store(IMPORTING, store)
+}
+
+pub(in crate::storage) fn ingested_key(directory: &str) -> Vec<u8> {
+    [INGESTED, directory.as_bytes()].concat()
 }
 
 pub(in crate::storage) fn imported_key(store: u32, import: [u8; 16]) -> Vec<u8> {

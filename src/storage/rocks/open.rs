@@ -84,6 +84,7 @@ impl Database {
         database.read_meta(dir, is_unfinished)?;
         database.read_stores()?;
         database.finish_imports()?;
+        database.remove_ingested()?;
         database.finish_drops()?;
         if is_unfinished {
             directory::finish(dir)?;

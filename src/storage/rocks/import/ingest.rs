@@ -107,6 +107,8 @@ impl Database {
         let mut staged = Staged::default();
         let changes = self.stage_replaced(&mut staged, store, head.revision, import)?;
         staged.delete(Family::Meta, families::importing_key(store));
+        // A stop while the directory is removed must not leave what looks like an import to go on with.
+        staged.put(Family::Meta, families::ingested_key(&import.directory), Vec::new());
         staged.end_revision(store, head, RevisionKind::Tuples, changes)?;
         let mut batch = Batch::new(self);
         batch.take(staged)?;
@@ -114,7 +116,7 @@ impl Database {
         if let Some(end) = import.first_end {
             self.note_end(store, Timestamp::from_micros(end));
         }
-        // What is left of it takes up room only; the next import into this store removes it.
+        // What is left of it takes up room only: the next opening removes it.
         drop(remove(&dir));
         Ok(head)
     }
@@ -160,6 +162,31 @@ impl Database {
             self.finish_import(record.number, before, time, &import)?;
         }
         Ok(())
+    }
+}
+
+impl Database {
+    /// Whether a directory is one of an import that is done.
+    pub(in crate::storage) fn is_ingested(&self, directory: &str) -> Result<bool, StorageError> {
+        Ok(self.get(Family::Meta, &families::ingested_key(directory))?.is_some())
+    }
+
+    /// Forgets that an import is done, once nothing is left of its directory.
+    pub(in crate::storage) fn forget_ingested(&self, directory: &str) -> Result<(), StorageError> {
+        remove(&self.dir.join(IMPORT_DIR).join(directory))?;
+        let mut batch = Batch::new(self);
+        batch.delete(Family::Meta, &families::ingested_key(directory))?;
+        batch.commit()
+    }
+
+    /// Removes what is left of imports that are done. For opening.
+    pub(in crate::storage::rocks) fn remove_ingested(&self) -> Result<(), StorageError> {
+        let mut directories = Vec::new();
+        self.view().walk(Family::Meta, families::INGESTED, &mut |key, _| {
+            directories.push(String::from_utf8_lossy(&key[families::INGESTED.len()..]).into_owned());
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        directories.iter().try_for_each(|directory| self.forget_ingested(directory))
     }
 }
 

@@ -177,22 +177,29 @@ pub struct FileImport {
 }
 
 impl FileImport {
+    /// The name of its directory.
+    pub(in crate::storage) fn directory(store: u32, identity: &str) -> String {
+        format!("{store}-{identity}")
+    }
+
     /// Begins an import into a store, or goes on with one of the same identity.
     ///
     /// # Errors
     /// [`StorageError::UnfinishedImport`] when there is another one for this store; `restart` throws it away.
     pub(in crate::storage) fn open(
-        data: &Path,
+        database: &Database,
         store: u32,
         identity: &str,
         about: &str,
         restart: bool,
         chunk_bytes: usize,
     ) -> Result<FileImport, StorageError> {
+        let data = database.dir();
         let all = data.join(IMPORT_DIR);
-        let dir = all.join(format!("{store}-{identity}"));
+        let dir = all.join(FileImport::directory(store, identity));
         for other in of_store(data, store)? {
-            if restart {
+            let name = other.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            if restart || database.is_ingested(&name)? {
                 remove(&other)?;
             } else if other != dir {
                 // Without a state nothing of it was kept.
