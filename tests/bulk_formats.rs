@@ -2,6 +2,9 @@
 //! reading goes on from any place, which files are found, and how bad lines are accounted for.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "history/settings.rs"]
+mod settings;
+
 #[path = "tuple_text/strategies.rs"]
 #[allow(dead_code, reason = "filters are not needed here")]
 mod strategies;

@@ -42,7 +42,7 @@ pub enum WriteError {
     #[error("`{0}` is a format that is only read: use text, csv, jsonl, json, yaml or spicedb")]
     OnlyRead(Format),
     /// The format cannot say it.
-    #[error("tuple `{tuple}` cannot be written as {format}: {problem}; leave it out, or use jsonl")]
+    #[error("tuple `{tuple}` cannot be written as {format}: {problem}")]
     Unspeakable {
         /// The tuple, in our text form.
         tuple: String,
@@ -175,15 +175,15 @@ impl<W: Write> TupleWriter<W> {
     ) -> Option<String> {
         // Beyond the years that can be named, a time prints as something else.
         if expires_at.is_some_and(|time| time.to_string().parse() != Ok(time)) {
-            return Some("its end is no time that RFC 3339 can name".to_owned());
+            return Some("its end is no time that RFC 3339 can name: give it another".to_owned());
         }
         match self.options.format {
             Format::Text if key.object.object_type().starts_with("//") => {
-                Some("a line that begins with `//` is a comment".to_owned())
+                Some("a line that begins with `//` is a comment: use jsonl or csv".to_owned())
             }
-            Format::Csv if expires_at.is_some() && !self.options.has_expiry => {
-                Some("the file was begun without a column `expires_at`".to_owned())
-            }
+            Format::Csv if expires_at.is_some() && !self.options.has_expiry => Some(
+                "the file was begun without a column `expires_at`: begin it with `has_expiry`".to_owned(),
+            ),
             Format::Spicedb => spicedb::unspeakable(key, condition, expires_at),
             _ => None,
         }

@@ -27,7 +27,8 @@ Examples:
 
 A server takes 100 tuples in one write unless it was started with a larger `--write-tuples-max`.
 
-Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .yaml/.json (a list), .txt (one tuple a line).
+Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .json/.yaml (a list), .txt (one tuple a line),
+.spicedb (SpiceDB's relationships); packed too (.csv.gz, .csv.zst).
 
 Preconditions, true of the state before the write:
   exists TUPLE · absent TUPLE · at-least N FILTER · at-most N FILTER · unchanged FILTER since TOKEN
@@ -45,7 +46,7 @@ pub(super) struct WriteArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// The format of the file, when its name does not tell: text, csv, jsonl, yaml
+    /// The format of the file, when its name does not tell: text, csv, jsonl, json, yaml, spicedb, fga.yaml
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<Format>,
 

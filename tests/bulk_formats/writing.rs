@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::files::{FORMATS, Read, file, try_read, try_write, tuple, written};
-use crate::strategies;
+use crate::{settings, strategies};
 use stonetown::bulk::{Compression, Format, Position, TupleWriter, WriteError, WriterOptions};
 use stonetown::tuple::{Timestamp, Tuple};
 
@@ -55,8 +55,8 @@ fn what_a_format_has_no_words_for_is_named() {
     let comment = tuple("//voice:7#viewer@user:anne");
     assert_eq!(
         refused(Format::Text, &[comment]),
-        "tuple `//voice:7#viewer@user:anne` cannot be written as text: a line that begins with `//` is a comment; leave \
-         it out, or use jsonl"
+        "tuple `//voice:7#viewer@user:anne` cannot be written as text: a line that begins with `//` is a comment: use \
+         jsonl or csv"
     );
     let mut never = tuple("voice:7#viewer@user:anne");
     never.expires_at = Some(Timestamp::from_micros(i64::MAX));
@@ -118,7 +118,7 @@ fn is_unspeakable(format: Format, tuple: &Tuple) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(settings::properties("tuple files"))]
 
     #[test]
     fn what_is_written_is_read_back(
