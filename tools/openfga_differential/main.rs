@@ -109,6 +109,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
             eprintln!("{} questions, {} differences", report.questions, report.differences());
         }
     }
+    eprintln!("{} questions, {} differences; now smaller examples", report.questions, report.differences());
     report.examples(&mut |it| shrink(&ours, &peer, it))?;
     let text = report.to_string();
     print!("seeds {} to {}\n{text}", cli.seed, seed - 1);

@@ -10,7 +10,7 @@ use crate::world::{Ask, World};
 use crate::{Counts, verb};
 
 /// Worlds of a class that are made smaller, to find the smallest.
-const EXAMPLES: usize = 2;
+const EXAMPLES: usize = 1;
 
 /// What a run found.
 #[derive(Default)]

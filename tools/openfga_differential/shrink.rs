@@ -8,7 +8,7 @@ use crate::side::{Answer, Side};
 use crate::world::{Question, Rewrite, World};
 
 /// How long one is made smaller.
-const TIME_MAX: Duration = Duration::from_secs(12);
+const TIME_MAX: Duration = Duration::from_secs(8);
 
 /// A difference.
 #[derive(Debug, Clone)]
