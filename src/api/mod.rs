@@ -1,6 +1,7 @@
 //! HTTP: OpenFGA's API, and what we add beside it.
 
 mod app;
+mod authzen;
 mod body;
 mod error;
 mod expansion;

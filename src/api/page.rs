@@ -25,6 +25,9 @@ pub(super) enum Kind {
     Objects = 5,
     Subjects = 6,
     Watch = 7,
+    SubjectSearch = 8,
+    ResourceSearch = 9,
+    ActionSearch = 10,
 }
 
 /// Continuation tokens of one list.

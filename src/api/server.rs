@@ -23,6 +23,8 @@ use crate::engine::Engine;
 /// How long requests that were begun may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// A client's id of a request may be so long; a longer one is passed over.
+const REQUEST_ID_BYTES_MAX: usize = 128;
 /// The file in a data directory that names the server which has it open.
 pub const URL_FILE: &str = "stonetown.url";
 
@@ -129,12 +131,18 @@ impl Server {
     }
 }
 
-/// Gives every response an id, to be found again in logs.
+/// Gives every response an id, to be found again in logs: the request's own if it has one.
 async fn name_request(request: Request<axum::body::Body>, next: Next) -> Response<axum::body::Body> {
-    let id = ulid::Ulid::generate().to_string();
+    let given = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
     let mut response = next.run(request).await;
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    let id = given.or_else(|| HeaderValue::from_str(&ulid::Ulid::generate().to_string()).ok());
+    if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
+}
+
+/// Whether a client's id is one that can go into logs as it is.
+fn is_request_id(id: &HeaderValue) -> bool {
+    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }

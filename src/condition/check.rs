@@ -1,9 +1,9 @@
 //! The type check of an expression, as cel-go makes it: every name known, every call with a fitting overload.
 //!
-//! Source: the CEL specification's *Gradual Type Checking*; numbers of different types do not compare, as in cel-go's
-//! default environment. What is `any` is checked when it is evaluated.
+//! Source: the CEL specification's *Gradual Type Checking*. Numbers of different types have an order, but are never equal by
+//! `==`, as in OpenFGA. What is `any` is checked when it is evaluated.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
 use cel::IdedExpr;
@@ -31,6 +31,7 @@ _||_ bool bool bool
 @not_strictly_false bool bool
 _<_ bool bool bool | int int bool | uint uint bool | double double bool | string string bool | bytes bytes bool
 _<_ timestamp timestamp bool | duration duration bool
+_<_ int uint bool | int double bool | uint int bool | uint double bool | double int bool | double uint bool
 size string int | bytes int | list int | map int
 .size string int | bytes int | list int | map int
 .contains string string bool
@@ -104,14 +105,21 @@ fn kind(name: &str) -> Kind {
 }
 
 /// Checks an expression, which has to be a bool, over parameters: what is wrong with it.
-pub(super) fn check(expression: &IdedExpr, places: &SourceInfo, parameters: &[Parameter]) -> Vec<Mistake> {
+///
+/// # Errors
+/// All of that; else the operators on single values, by their ids: they take one step each.
+pub(super) fn check(
+    expression: &IdedExpr,
+    places: &SourceInfo,
+    parameters: &[Parameter],
+) -> Result<HashSet<u64>, Vec<Mistake>> {
     let variables = parameters.iter().map(|it| (it.name.to_string(), it.kind.clone())).collect();
-    let mut checker = Checker { places, variables, mistakes: Vec::new() };
+    let mut checker = Checker { places, variables, mistakes: Vec::new(), light: HashSet::new() };
     let kind = checker.kind_of(expression);
     if !kind.fits(&Kind::Bool) {
         checker.mistake(expression, format!("the expression is of type {kind}, it has to be a bool"));
     }
-    checker.mistakes
+    if checker.mistakes.is_empty() { Ok(checker.light) } else { Err(checker.mistakes) }
 }
 
 struct Checker<'c> {
@@ -119,6 +127,7 @@ struct Checker<'c> {
     /// Parameters, then those of the comprehensions around.
     variables: Vec<(String, Kind)>,
     mistakes: Vec<Mistake>,
+    light: HashSet<u64>,
 }
 
 impl Checker<'_> {
@@ -219,6 +228,9 @@ impl Checker<'_> {
         let mut arguments: Vec<&IdedExpr> = call.target.as_deref().into_iter().collect();
         arguments.extend(&call.args);
         let kinds: Vec<Kind> = arguments.iter().map(|argument| self.kind_of(argument)).collect();
+        if kinds.iter().all(|kind| !matches!(kind, Kind::Any | Kind::List(_) | Kind::Map(..))) {
+            self.light.insert(at.id);
+        }
         let name = call.func_name.as_str();
         let found = match (name, kinds.as_slice()) {
             // As in cel-go, these types can be held against null; they never are null.
@@ -248,7 +260,7 @@ impl Checker<'_> {
 
 fn joined(kinds: Vec<Kind>) -> Kind {
     let mut kinds = kinds.into_iter();
-    let first = kinds.next().unwrap_or(Kind::Any);
+    let first = kinds.next().unwrap_or(Kind::Nothing);
     kinds.try_fold(first, |all, kind| all.join(&kind)).unwrap_or(Kind::Any)
 }
 

@@ -1,5 +1,6 @@
 //! A condition made ready: parsed, checked, and evaluated as often as is wanted.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,6 +48,8 @@ pub struct Mistake {
 pub struct Compiled {
     parameters: Vec<Parameter>,
     expression: IdedExpr,
+    /// Operators that take one step, by their ids.
+    light: HashSet<u64>,
 }
 
 impl Compiled {
@@ -75,10 +78,10 @@ impl Compiled {
             };
             errors.errors.iter().map(mistake).collect::<Vec<_>>()
         })?;
-        let mut mistakes = check(&parsed, &places, &parameters);
-        if mistakes.is_empty() {
-            return Ok(Compiled { parameters, expression: parsed });
-        }
+        let mut mistakes = match check(&parsed, &places, &parameters) {
+            Ok(light) => return Ok(Compiled { parameters, expression: parsed, light }),
+            Err(mistakes) => mistakes,
+        };
         for mistake in &mut mistakes {
             mistake.place = mistake.place.take().map(|place| bytes(expression, place));
         }
@@ -134,7 +137,7 @@ impl Compiled {
         }
         let is_parameter = |name: &str| self.parameters.iter().any(|it| *it.name == *name);
         let length_of = |name: &str| value_of(name).filter(|_| is_parameter(name)).map(length);
-        let steps = bound(&self.expression, sizes, &length_of);
+        let steps = bound(&self.expression, &self.light, sizes, &length_of);
         if steps > STEPS_MAX {
             return Err(ConditionError::TooMuchWork { steps, limit: STEPS_MAX });
         }

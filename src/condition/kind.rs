@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Kind {
     /// Anything: what it is shows when it is evaluated.
     Any,
+    /// What an empty list holds: of no parameter.
+    Nothing,
     /// `null`.
     Null,
     /// True or false.
@@ -47,6 +49,7 @@ impl Kind {
     /// The type that values of both have; none: there is none.
     pub(super) fn join(&self, other: &Kind) -> Option<Kind> {
         match (self, other) {
+            (Kind::Nothing, other) | (other, Kind::Nothing) => Some(other.clone()),
             (Kind::Any, _) | (_, Kind::Any) => Some(Kind::Any),
             (Kind::List(one), Kind::List(two)) => one.join(two).map(Kind::list),
             (Kind::Map(key, value), Kind::Map(other_key, other_value)) => {
@@ -66,6 +69,7 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Kind::Any => f.write_str("any"),
+            Kind::Nothing => f.write_str("nothing"),
             Kind::Null => f.write_str("null"),
             Kind::Bool => f.write_str("bool"),
             Kind::Int => f.write_str("int"),

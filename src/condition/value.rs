@@ -22,7 +22,7 @@ const TWO_TO_63: f64 = (1_u64 << 63) as f64;
 /// What is wrong with it.
 pub(super) fn convert(kind: &Kind, json: &Value) -> Result<Boxed, String> {
     Ok(match (kind, json) {
-        (Kind::Any, json) => any(json),
+        (Kind::Any | Kind::Nothing, json) => any(json),
         (Kind::Bool, Value::Bool(value)) => Box::new(CelBool::from(*value)),
         (Kind::String, Value::String(text)) => Box::new(CelString::from(text.clone())),
         (Kind::Int, Value::Number(number)) => Box::new(CelInt::from(int(number)?)),

@@ -3,6 +3,8 @@
 //! An expression has no loops but those over lists and maps, so its steps are bounded by their lengths. The length of a
 //! parameter is known; of what is found within one, the longest there is is taken.
 
+use std::collections::HashSet;
+
 use cel::IdedExpr;
 use cel::common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, operators};
 use serde_json::Value;
@@ -53,11 +55,18 @@ pub(super) fn length(value: &Value) -> u64 {
 }
 
 /// An upper bound on the steps of an expression; `length_of` knows the lengths of parameters.
-pub(super) fn bound(expression: &IdedExpr, sizes: Sizes, length_of: &dyn Fn(&str) -> Option<u64>) -> u64 {
-    Bound { sizes, length_of, inner: Vec::new() }.steps(expression)
+pub(super) fn bound(
+    expression: &IdedExpr,
+    light: &HashSet<u64>,
+    sizes: Sizes,
+    length_of: &dyn Fn(&str) -> Option<u64>,
+) -> u64 {
+    Bound { light, sizes, length_of, inner: Vec::new() }.steps(expression)
 }
 
 struct Bound<'b> {
+    /// Operators on single values.
+    light: &'b HashSet<u64>,
     sizes: Sizes,
     length_of: &'b dyn Fn(&str) -> Option<u64>,
     /// Variables of comprehensions, which hide parameters.
@@ -70,7 +79,7 @@ impl Bound<'_> {
             Expr::Literal(_) | Expr::Ident(_) | Expr::Unspecified => 0,
             Expr::Select(select) => self.steps(&select.operand),
             Expr::List(list) => self.all(&list.elements),
-            Expr::Call(call) => self.call(call),
+            Expr::Call(call) => self.call(at.id, call),
             Expr::Map(map) => self.entries(map.entries.iter().map(|entry| &entry.expr)),
             Expr::Struct(made) => self.entries(made.entries.iter().map(|entry| &entry.expr)),
             Expr::Comprehension(comprehension) => {
@@ -109,7 +118,7 @@ impl Bound<'_> {
         })
     }
 
-    fn call(&mut self, call: &CallExpr) -> u64 {
+    fn call(&mut self, id: u64, call: &CallExpr) -> u64 {
         let arguments = self.all(call.target.as_deref().into_iter().chain(&call.args));
         let itself = match call.func_name.as_str() {
             "matches" => {
@@ -124,7 +133,10 @@ impl Bound<'_> {
             | operators::LESS
             | operators::LESS_EQUALS
             | operators::GREATER
-            | operators::GREATER_EQUALS => self.sizes.bytes / BYTES_PER_STEP + self.sizes.longest,
+            | operators::GREATER_EQUALS => {
+                let items = if self.light.contains(&id) { 0 } else { self.sizes.longest };
+                self.sizes.bytes / BYTES_PER_STEP + items
+            }
             "contains" | "startsWith" | "endsWith" | "string" | "bytes" | "size" => {
                 self.sizes.bytes / BYTES_PER_STEP
             }

@@ -39,7 +39,7 @@ pub struct CheckAnswer {
 impl Engine {
     /// Answers a check in one state, under one snapshot.
     pub fn check(&self, request: CheckRequest<'_>) -> Result<CheckAnswer, EngineError> {
-        let view = self.view(request.store, request.schema, &request.at)?;
+        let view = self.brief_view(request.store, request.schema, &request.at)?;
         let answer = view.check(request.tuple, &request.given)?;
         Ok(CheckAnswer {
             allowed: answer.allowed,

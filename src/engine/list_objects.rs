@@ -21,4 +21,9 @@ impl View<'_> {
             Ok(eval::list_objects(&self.program, state, request, &given.context, limits, visit)?)
         })
     }
+
+    /// Whether the objects are visited in the order of their ids.
+    pub fn lists_sorted(&self, object_type: &str, relation: &str) -> Result<bool, EngineError> {
+        Ok(eval::lists_sorted(&self.program, object_type, relation)?)
+    }
 }

@@ -45,16 +45,38 @@ impl Engine {
         Ok(Some(View { engine: self, state, program, store: record, schema, is_named }))
     }
 
-    /// Opens a view; no schema named: the one in force in that state.
+    /// Opens a view; no schema named: the one in force in that state. The state is held: it can be asked for by its token as
+    /// long as the view lives.
     ///
     /// # Errors
     /// No such store, state or schema.
     pub fn view(&self, store: StoreId, schema: Option<SchemaId>, at: &At) -> Result<View<'_>, EngineError> {
         let record = self.store(store)?;
         let state = self.held_state(&record, at)?;
+        self.view_of(record, schema, state)
+    }
+
+    /// The same, for one short question: nobody else will ask for its state meanwhile.
+    pub(super) fn brief_view(
+        &self,
+        store: StoreId,
+        schema: Option<SchemaId>,
+        at: &At,
+    ) -> Result<View<'_>, EngineError> {
+        let record = self.store(store)?;
+        let state = self.state(&record, at)?;
+        self.view_of(record, schema, state)
+    }
+
+    fn view_of<'e>(
+        &'e self,
+        store: StoreRecord,
+        schema: Option<SchemaId>,
+        state: StateReader<'e>,
+    ) -> Result<View<'e>, EngineError> {
         let is_named = schema.is_some();
-        let (schema, program) = self.program(&record, schema, state.schema()?)?;
-        Ok(View { engine: self, state, program, store: record, schema, is_named })
+        let (schema, program) = self.program(&store, schema, state.schema()?)?;
+        Ok(View { engine: self, state, program, store, schema, is_named })
     }
 }
 
@@ -62,6 +84,15 @@ impl View<'_> {
     /// The schema that questions are asked under.
     pub fn schema(&self) -> SchemaId {
         self.schema
+    }
+
+    /// The names of a type's relations, sorted; none: the schema does not have the type.
+    pub fn relations(&self, object_type: &str) -> Option<Vec<&str>> {
+        let schema = self.program.schema();
+        let relations = &schema.type_at(schema.type_named(object_type)?).relations;
+        let mut names: Vec<&str> = relations.iter().map(|&it| &*schema.relation_at(it).name).collect();
+        names.sort_unstable();
+        Some(names)
     }
 
     /// The state and time: asking there again gives the same answers.

@@ -24,6 +24,7 @@ mod list_subjects;
 mod meter;
 mod program;
 mod solve;
+mod sorted;
 mod walk;
 
 pub use error::EvalError;
@@ -32,8 +33,9 @@ pub use list_objects::{ListEnd, ListObjects, Listed, Resume, list_objects};
 pub use list_subjects::{Holding, ListSubjects, list_subjects};
 pub use meter::{Limits, Work};
 pub use program::{Program, Question};
+pub use sorted::lists_sorted;
 
-use crate::condition::Context;
+use crate::condition::{ConditionError, Context};
 use crate::storage::TupleReader;
 use crate::tuple::TupleRef;
 
@@ -44,6 +46,43 @@ pub struct Answer {
     pub allowed: bool,
     /// What it took to find out.
     pub work: Work,
+}
+
+/// A decision where the values of conditions' parameters may be missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// The subject does not hold the relation, whatever the missing values are.
+    No,
+    /// It depends on missing values. (Or seems to: that two conditions are never true together is not seen.)
+    Conditional {
+        /// The first condition that it depends on.
+        condition: Box<str>,
+        /// The parameters of it that are missing.
+        missing: Vec<Box<str>>,
+    },
+    /// The subject holds the relation, whatever the missing values are.
+    Yes,
+}
+
+/// The same as [`check`], where missing values make an answer conditional rather than an error.
+///
+/// # Errors
+/// As [`check`]; a condition that fails for another reason than a missing value.
+pub fn decide(
+    program: &Program,
+    state: &dyn TupleReader,
+    tuple: TupleRef<'_>,
+    context: &Context,
+    limits: &Limits,
+) -> Result<Decision, EvalError> {
+    match check(program, state, tuple, context, limits) {
+        Ok(Answer { allowed: true, .. }) => Ok(Decision::Yes),
+        Ok(Answer { allowed: false, .. }) => Ok(Decision::No),
+        Err(EvalError::Condition { condition, cause: ConditionError::Missing(missing), .. }) => {
+            Ok(Decision::Conditional { condition, missing })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether a subject holds a relation on an object, in one state; the context has the values of conditions' parameters.

@@ -66,6 +66,9 @@ impl Running {
         let mut request = ureq::http::Request::builder()
             .method(method.to_uppercase().as_str())
             .uri(format!("http://{}{path}", self.address));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -201,6 +201,7 @@ fn judge_elsewhere(description: &Description, made: &Made<'_>, answer: &Answer) 
     let json = answer.json();
     match answer.status {
         200..300 => Ok(()),
+        400 | 404 if json.is_string() => description.check("AuthzenError", &json),
         400 | 404 if json["error"].is_object() => description.check("StreamError", &json),
         400 => description.check("BadRequestError", &json),
         404 => description.check("NotFoundError", &json),

@@ -211,6 +211,35 @@ fn every_verb_prints_the_same_here_and_over_http() {
         both.ends("write org:z#admin@user:x --schema {schema}", 0);
         both.ends("check org:a#admin@user:ann --schema {schema}", 0);
 
+        both.schema(
+            "model\n  schema 1.1\ntype user\ntype org\n  relations\n    define owner: [user]\n    define admin: [user]\n    \
+             define guest: [user with early, user:* with early]\ncondition early(hour: int, last: int) { hour < last }\n",
+        );
+        both.ends("write 'org:a#guest@user:gil with early {\"last\":12}' 'org:b#guest@user:* with early'", 0);
+        both.ends("check org:a#guest@user:gil --context '{\"hour\": 9}'", 0);
+        both.ends("check org:a#guest@user:gil --context '{\"hour\": 12, \"last\": 24}'", 1);
+        both.ends("check org:a#guest@user:gil --context '{\"hour\": 9}' --period", 0);
+        both.fails(
+            "check org:a#guest@user:gil",
+            &["condition `early`", "`org:a#guest@user:gil`", "parameters `hour` are missing"],
+        );
+        both.fails(
+            "check org:b#guest@user:x --context '{\"hour\": \"noon\"}'",
+            &["parameters `last` are missing"],
+        );
+        both.fails(
+            "check org:a#guest@user:gil --context '{\"hour\": \"noon\"}'",
+            &["parameter `hour` has to be of type int", "`noon` is not a number"],
+        );
+        both.fails("write org:c#guest@user:gil", &["only with a condition"]);
+        both.fails("write 'org:c#guest@user:gil with late'", &["condition `late` is not allowed"]);
+        both.fails(
+            "write 'org:c#guest@user:gil with early {\"min\":1}'",
+            &["`min` is not one of its parameters"],
+        );
+        both.ends("write --delete org:a#guest@user:gil --delete org:b#guest@user:*", 0);
+        both.schema(&SCHEMA.replace("    define owner", "    define boss: [user]\n    define owner"));
+
         // The schema of now has a relation more, and the answer is older than it.
         both.ends("check org:a#admin@user:ann --period", 0);
         both.ends("check org:c#admin@user:zoe --period", 1);

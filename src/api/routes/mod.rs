@@ -27,6 +27,7 @@ use axum::routing::{get, post, put};
 pub(super) use changes::change_json;
 
 use super::app::{Answer, App, refuse, respond};
+use super::authzen;
 use super::error::{ApiError, Code};
 use super::query::Parameters;
 
@@ -55,6 +56,13 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))
         .route("/stores/{store}/collect", post(past::collect))
         .route("/stores/{store}/purge", post(past::purge))
+        .route("/stores/{store}/access/v1/evaluation", post(authzen::evaluation))
+        .route("/stores/{store}/access/v1/evaluations", post(authzen::evaluations))
+        .route("/stores/{store}/access/v1/search/subject", post(authzen::search_subject))
+        .route("/stores/{store}/access/v1/search/resource", post(authzen::search_resource))
+        .route("/stores/{store}/access/v1/search/action", post(authzen::search_action))
+        .route("/stores/{store}/.well-known/authzen-configuration", get(authzen::configuration))
+        .route("/.well-known/authzen-configuration/stores/{store}", get(authzen::configuration))
         .route("/validate", post(validate::validate))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
@@ -78,7 +86,7 @@ async fn retell(response: Response<axum::body::Body>) -> Response<axum::body::Bo
 pub(super) type Body = Result<Bytes, axum::extract::rejection::BytesRejection>;
 
 /// The bytes of a body.
-fn bytes(body: &Body) -> Result<&Bytes, ApiError> {
+pub(super) fn bytes(body: &Body) -> Result<&Bytes, ApiError> {
     body.as_ref().map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             // OpenFGA's status for it; clients know it.
