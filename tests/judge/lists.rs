@@ -161,7 +161,7 @@ pub(crate) fn subjects_are_those_that_check_yes(
         let said = whole.iter().find(|(found, _)| found.as_ref() == Some(id)).map(|(_, holding)| *holding);
         let is_right = match (verdict, said) {
             (Verdict::Yes, Some(Holding::Holds)) => true,
-            (Verdict::Yes, None) => lists_everybody,
+            (Verdict::Yes, Some(Holding::Covered) | None) => lists_everybody,
             (Verdict::No, Some(Holding::Excluded)) => lists_everybody,
             (Verdict::No, None) => !lists_everybody,
             (Verdict::TooDeep, None) => true,
