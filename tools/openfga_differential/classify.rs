@@ -5,7 +5,7 @@ use std::fmt;
 use crate::judge::{self, Pair};
 use crate::meaning::Truth;
 use crate::side::Answer;
-use crate::world::{Ask, Question, is_wildcard};
+use crate::world::{Ask, Question, World, is_wildcard};
 
 /// Times that OpenFGA is asked again, if one of the answers was an error.
 const AGAIN: usize = 6;
@@ -50,6 +50,9 @@ pub(crate) fn classify(
             ));
         }
         return odd(&format!("two kinds of errors: ours {mine}, theirs {theirs}"));
+    }
+    if ours.message().contains("is not a whole number of 64 bits") && !peer.is_error() {
+        return Ok(Class::Known("a whole number beyond 64 bits"));
     }
     let Some(outcomes) = judge::outcomes(pair.ours.0, pair.peer.0, pair.world, question)? else {
         return odd("the conditions cannot be asked alone");
@@ -99,6 +102,13 @@ pub(crate) fn classify(
     if is_cyclic {
         return Ok(Class::Known("cycle in data"));
     }
+    let both = meaning.with_both_wildcards();
+    if let Some(meant_by_both) = judge::meant(&both, &checks)
+        && meant_by_both != meant
+        && judge::is_meant(peer, question, &both, &meant_by_both, &checks)
+    {
+        return Ok(Class::Known("a contextual tuple for everybody that is also stored, with another condition"));
+    }
     Ok(match (&question.ask, ours, peer) {
         (Ask::Check { .. }, Answer::Error(..), _) => {
             Class::Known("check: OpenFGA drops the error of a condition that the answer hangs on")
@@ -120,8 +130,8 @@ pub(crate) fn classify(
             let extra: Vec<&String> = peer.difference(ours).collect();
             let holds_everybody = meant.iter().any(|(it, truth)| is_wildcard(it) && *truth == Truth::Yes);
             let is = |entry: &str, allowed: bool| peers_check(entry) == Some(Answer::Allowed(allowed));
-            if filter.contains('#') && missing.is_empty() && extra.iter().all(|it| is_wildcard(it)) {
-                Class::Known("list-users with a userset filter: OpenFGA answers `T:*`")
+            if filter.contains('#') && missing.is_empty() && extra.iter().all(|it| !it.contains('#')) {
+                Class::Known("list-users with a userset filter: OpenFGA answers objects and `T:*` too")
             } else if missing.iter().chain(&extra).all(|it| !is_wildcard(it) && is(it, true))
                 && holds_everybody
             {
@@ -150,6 +160,22 @@ pub(crate) fn classify(
     })
 }
 
+/// Whether every fault that OpenFGA found is an order between numbers of different types.
+fn compares_numbers(why: &str) -> bool {
+    let mut faults = why.match_indices("ERROR:").map(|(at, _)| &why[at..]).peekable();
+    let is_of_numbers = |fault: &str| {
+        let operands = fault.split_once("no matching overload for '_").and_then(|(_, rest)| {
+            let (operator, rest) = rest.split_once("_' applied to '(")?;
+            Some((operator, rest.split_once(")'")?.0.split_once(", ")?))
+        });
+        operands.is_some_and(|(operator, (one, two))| {
+            let is_number = |it: &str| ["int", "uint", "double"].contains(&it);
+            ["<", "<=", ">", ">="].contains(&operator) && one != two && is_number(one) && is_number(two)
+        })
+    };
+    faults.peek().is_some() && faults.all(is_of_numbers)
+}
+
 fn of_condition(ours: &Answer, peer: &Answer) -> Class {
     if ours.message().contains("is not an IP address") && ours.message().contains('%') {
         return Class::Known("an IP address with a zone");
@@ -163,6 +189,12 @@ fn of_condition(ours: &Answer, peer: &Answer) -> Class {
     if ours.message().contains("is not a whole number of 64 bits") && !peer.is_error() {
         return Class::Known("a whole number beyond 64 bits");
     }
+    if ours.message().contains("is not a number") && ours.message().contains("Inf`") && !peer.is_error() {
+        return Class::Known("a double given as the text `Inf`");
+    }
+    if ours.message().contains("integer overflow") && ours.message().contains("'int'") && !peer.is_error() {
+        return Class::Known("a uint beyond 63 bits");
+    }
     let short = |it: &Answer| -> String {
         let text: String = it.to_string();
         let text = text.rsplit_once(" - ").map_or(text.clone(), |(_, rest)| rest.to_owned());
@@ -172,9 +204,13 @@ fn of_condition(ours: &Answer, peer: &Answer) -> Class {
 }
 
 /// The class of a schema or a tuple that only one of both takes.
-pub(crate) fn of_refusal(is_schema: bool, by_us: bool, why: &str, _what: &str) -> Class {
-    if is_schema && !by_us && why.contains("potential loop") {
-        return Class::Known("a schema refused for a potential loop");
+pub(crate) fn of_refusal(world: &World, is_schema: bool, by_us: bool, why: &str) -> Class {
+    let is_of_relations = why.contains("potential loop") || why.contains("no entrypoints defined");
+    if is_schema && !by_us && is_of_relations && world.is_sound() {
+        return Class::Known("a schema refused for a loop, or for relations that nobody can hold, without reason");
+    }
+    if is_schema && !by_us && compares_numbers(why) {
+        return Class::Known("a schema that compares numbers of different types");
     }
     if is_schema && by_us && why.contains(", null") {
         return Class::Known("a schema that compares a duration, timestamp or ipaddress with null");
@@ -184,6 +220,9 @@ pub(crate) fn of_refusal(is_schema: bool, by_us: bool, why: &str, _what: &str) -
     }
     if !is_schema && by_us && why.contains("is not an IP address") && why.contains('%') {
         return Class::Known("an IP address with a zone");
+    }
+    if !is_schema && by_us && why.contains("`Inf` is not a number") {
+        return Class::Known("a double given as the text `Inf`");
     }
     if !is_schema && !by_us && why.contains("cannot be represented as a float64") {
         return Class::Known("a double given as a text that no double is equal to");

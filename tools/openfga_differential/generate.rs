@@ -6,6 +6,7 @@ use stonetown::schema::read_json;
 
 use crate::judge::checks;
 use crate::meaning::{Fact, Meaning, Truth, is_acyclic};
+use crate::plain::is_plain;
 use crate::random::Random;
 use crate::values;
 use crate::world::{
@@ -25,6 +26,9 @@ const TRIES: usize = 12;
 /// Hops of a chain in a deep world.
 const DEEP: (usize, usize) = (21, 29);
 
+/// Of a hundred worlds, those with such a chain.
+const DEEP_SHARE: usize = 25;
+
 /// What worlds may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
@@ -34,6 +38,8 @@ pub(crate) struct Options {
     pub(crate) deep: bool,
     /// Stored tuples that do not count under the schema.
     pub(crate) stale: bool,
+    /// Of lists of users, only those that [`is_plain`] knows.
+    pub(crate) plain_users: bool,
 }
 
 /// The world of a seed, and questions about it.
@@ -41,7 +47,7 @@ pub(crate) fn world(seed: u64, options: Options, questions: usize) -> (World, Ve
     let random = &mut Random::new(seed);
     let mut world = schema(random);
     let mut chain_start = None;
-    if options.deep {
+    if options.deep && random.chance(DEEP_SHARE) {
         chain_start = chain(random, &mut world);
     }
     for _ in 0..random.between(8, 30) {
@@ -463,6 +469,9 @@ fn question(
                     if random.chance(75) { format!("{of}#{}", relation.name) } else { of.to_owned() }
                 }
             };
+            if options.plain_users && !is_plain(world, &of, &relation, &filter) {
+                return None;
+            }
             Ask::Users { object: on, relation, filter }
         }
     };

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::classify::Class;
 use crate::shrink::Difference;
-use crate::side::Answer;
+use crate::side::{Answer, NoAnswer};
 use crate::world::{Ask, World};
 use crate::{Counts, verb};
 
@@ -19,6 +19,8 @@ pub(crate) struct Report {
     pub(crate) questions: usize,
     /// Worlds asked about.
     pub(crate) worlds: usize,
+    /// Worlds that were given up, because a server did not answer.
+    pub(crate) unanswered: Vec<u64>,
     /// By verb and answer: of how many.
     kinds: BTreeMap<(&'static str, &'static str), usize>,
     /// Differences by class; of them, those where neither answer is an error.
@@ -63,7 +65,7 @@ impl Report {
             Some(tuple) => tuple.to_string(),
             None => world.text(),
         };
-        let class = crate::classify::of_refusal(tuple.is_none(), by_us, why, &what);
+        let class = crate::classify::of_refusal(world, tuple.is_none(), by_us, why);
         *self.refusals.entry(class.clone()).or_default() += 1;
         self.refused.entry(class).or_insert(format!("seed {seed}: {who} refuse: {why}\n{what}\n"));
     }
@@ -80,7 +82,10 @@ impl Report {
     ) -> anyhow::Result<()> {
         for all in self.examples.values_mut() {
             for (_, difference) in all.iter_mut() {
-                *difference = shrink(difference)?;
+                match shrink(difference) {
+                    Err(error) if error.is::<NoAnswer>() => {}
+                    smaller => *difference = smaller?,
+                }
             }
             let size = |it: &Difference| it.world.text().len() + it.world.tuples.len() * 40;
             all.sort_by_key(|(_, it)| size(it));
@@ -100,6 +105,9 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} questions in {} worlds", self.questions, self.worlds)?;
+        if !self.unanswered.is_empty() {
+            writeln!(f, "given up, no answer: seeds {:?}", self.unanswered)?;
+        }
         for ((verb, kind), count) in &self.kinds {
             writeln!(f, "  {verb:<14}{kind:<14}{count:>7}")?;
         }

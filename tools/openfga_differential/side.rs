@@ -16,6 +16,12 @@ use crate::world::{Ask, Question, Tuple, World};
 /// Tuples of one write.
 const WRITE_TUPLES: usize = 40;
 
+/// How long an answer is waited for.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(12);
+
+/// Seconds that a server may take to start again.
+const STARTS_MAX: u32 = 120;
+
 /// What was answered.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
@@ -62,6 +68,11 @@ impl fmt::Display for Answer {
     }
 }
 
+/// A server that did not answer: it works for too long, or is gone.
+#[derive(Debug, thiserror::Error)]
+#[error("no answer from {0}")]
+pub(crate) struct NoAnswer(String);
+
 /// A world as one of the two has it.
 pub(crate) struct Prepared {
     store: String,
@@ -96,7 +107,7 @@ impl Side {
         if let Some(path) = place.strip_prefix("fga:") {
             return Side::Tool(path.into());
         }
-        let timeout = Some(Duration::from_secs(60));
+        let timeout = Some(ANSWER_TIME_MAX);
         let agent =
             Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into();
         Side::Server { url: place.trim_end_matches('/').to_owned(), agent }
@@ -105,6 +116,18 @@ impl Side {
     /// Whether it is the official tool.
     pub(crate) fn is_tool(&self) -> bool {
         matches!(self, Side::Tool(_))
+    }
+
+    /// Waits for a server that is being started again.
+    pub(crate) fn wait(&self) -> anyhow::Result<()> {
+        let Side::Server { url, agent } = self else { return Ok(()) };
+        for _ in 0..STARTS_MAX {
+            if agent.get(format!("{url}/healthz")).call().is_ok_and(|it| it.status() == 200) {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        bail!("{url} is gone")
     }
 
     /// Makes a store of a world.
@@ -210,7 +233,7 @@ impl Side {
     fn post(&self, store: &str, verb: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
         let Side::Server { url, agent } = self else { bail!("the tool has no address") };
         let url = format!("{url}/stores/{store}/{verb}");
-        let mut response = agent.post(&url).send_json(body).with_context(|| format!("POST {url}"))?;
+        let mut response = agent.post(&url).send_json(body).map_err(|_| NoAnswer(url.clone()))?;
         let status = response.status().as_u16();
         let answer = response.body_mut().read_json().with_context(|| format!("answer of {url}"))?;
         Ok((status, answer))

@@ -169,6 +169,60 @@ impl World {
         self.types.iter().find(|it| it.name == of)?.relations.iter().find(|it| it.name == name)
     }
 
+    /// Whether every relation can be held by somebody, and none hangs on itself on the same object, whatever the tuples.
+    pub(crate) fn is_sound(&self) -> bool {
+        let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));
+        // By going round until nothing more is found.
+        let round = |holds: &dyn Fn(&str, &Relation, &BTreeSet<(String, String)>) -> bool| {
+            let mut found = BTreeSet::new();
+            loop {
+                let next: BTreeSet<(String, String)> = all()
+                    .filter(|(of, it)| holds(of, it, &found))
+                    .map(|(of, it)| (of.to_owned(), it.name.clone()))
+                    .collect();
+                if next == found {
+                    return found.len() == all().count();
+                }
+                found = next;
+            }
+        };
+        let can_be_held = |of: &str, relation: &Relation, found: &BTreeSet<(String, String)>| {
+            self.can_be_held(of, relation, &relation.rewrite, found)
+        };
+        let is_grounded = |of: &str, relation: &Relation, found: &BTreeSet<(String, String)>| {
+            !relation.rewrite.has(|it| match it {
+                Rewrite::Computed(name) => !found.contains(&(of.to_owned(), name.clone())),
+                _ => false,
+            })
+        };
+        round(&can_be_held) && round(&is_grounded)
+    }
+
+    fn can_be_held(
+        &self,
+        of: &str,
+        relation: &Relation,
+        rewrite: &Rewrite,
+        found: &BTreeSet<(String, String)>,
+    ) -> bool {
+        let has = |of: &str, name: &str| found.contains(&(of.to_owned(), name.to_owned()));
+        let part = |it: &Rewrite| self.can_be_held(of, relation, it, found);
+        match rewrite {
+            Rewrite::Direct => relation.restrictions.iter().any(|it| match &it.shape {
+                Shape::Userset(name) => has(&it.of, name),
+                Shape::Object | Shape::Wildcard => true,
+            }),
+            Rewrite::Computed(name) => has(of, name),
+            Rewrite::Arrow { target, tupleset } => {
+                let parents = self.relation(of, tupleset).map(|it| &it.restrictions);
+                parents.into_iter().flatten().any(|it| has(&it.of, target))
+            }
+            Rewrite::Union(parts) => parts.iter().any(part),
+            Rewrite::Intersection(parts) => parts.iter().all(part),
+            Rewrite::Exclusion(base, _) => part(base),
+        }
+    }
+
     /// Whether a tuple counts under the schema.
     pub(crate) fn counts(&self, tuple: &Tuple) -> bool {
         let Some(relation) = self.relation(type_of(&tuple.object), &tuple.relation) else { return false };
