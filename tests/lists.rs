@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, Engine, EngineError, EvalError, Given, Holding, ListEnd, ListObjects, ListSubjects, OnDuplicate, OnMissing,
-    Resume, Settings, View, WriteRequest,
+    At, Engine, EngineError, EvalError, Given, Holding, ListEnd, ListObjects, ListSubjects, OnDuplicate,
+    OnMissing, Resume, Settings, View, WriteRequest,
 };
 use stonetown::schema::Tree;
 use stonetown::tuple::{ObjectRef, SubjectRef, Tuple};
@@ -125,7 +125,8 @@ type doc
     define can: public but not (blocked but not spared)
 ";
     engine.write_schema(store, &Tree::parse("lists", schema).unwrap()).unwrap();
-    let tuples = ["public@user:*", "public@user:anne", "blocked@user:bob", "blocked@user:carl", "spared@user:carl"];
+    let tuples =
+        ["public@user:*", "public@user:anne", "blocked@user:bob", "blocked@user:carl", "spared@user:carl"];
     let write = |tuple: &str| format!("doc:1#{tuple}").parse::<Tuple>().unwrap();
     let request = WriteRequest {
         store,
@@ -159,4 +160,46 @@ type doc
         ("user:carl", Holding::Covered),
     ];
     assert_eq!(found, expected.map(|(subject, holding)| (subject.to_owned(), holding)));
+}
+
+#[test]
+fn a_stored_tuple_for_everybody_counts_beside_a_contextual_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    let engine = Engine::open(dir.path(), settings).unwrap();
+    let store = engine.create_store(None).unwrap().id;
+    let schema = "
+model
+  schema 1.1
+type user
+type doc
+  relations
+    define public: [user:*, user:* with never]
+    define can: public but not blocked
+    define blocked: [user]
+condition never(x: int) {
+  x != x
+}
+";
+    engine.write_schema(store, &Tree::parse("lists", schema).unwrap()).unwrap();
+    let write = |tuple: &str| tuple.parse::<Tuple>().unwrap();
+    let request = WriteRequest {
+        store,
+        writes: vec![write("doc:1#public@user:*")],
+        deletes: Vec::new(),
+        preconditions: Vec::new(),
+        on_duplicate: OnDuplicate::Error,
+        on_missing: OnMissing::Error,
+        schema: None,
+    };
+    engine.write(request).unwrap();
+    let given: Given = vec![write("doc:1#public@user:* with never {\"x\":1}")].into();
+    let view = engine.view(store, None, &At::Head).unwrap();
+    for relation in ["public", "can"] {
+        for subject in ["user:anne", "user:*"] {
+            let tuple = write(&format!("doc:1#{relation}@{subject}")).key;
+            assert!(view.check(tuple.as_ref(), &given).unwrap().allowed, "{tuple}");
+        }
+    }
 }

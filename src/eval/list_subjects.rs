@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::conditions::{Conditions, Counts, Fault};
 use super::error::EvalError;
-use super::ground::{Child, Edge, arrow_edges, userset_edges};
+use super::ground::{Child, Edge, arrow_edges, userset_edges, written};
 use super::list_objects::{ListEnd, Listed, Resume};
 use super::meter::{Limits, Meter};
 use super::program::{Program, find_relation, find_type};
@@ -418,16 +418,13 @@ fn names_everybody(
 ) -> Result<bool, EvalError> {
     let relation = node.child.relation;
     let shape = RestrictionShape::Wildcard;
-    if node.direct.is_empty() || !program.may_hold(relation, subject_type, shape) {
+    if node.direct.is_empty() {
         return Ok(false);
     }
     let object = ObjectRef::from_checked(program.type_name(relation), &node.child.id);
     let subject = SubjectRef::Wildcard(&program.schema().type_at(subject_type).name);
     let tuple = TupleRef { object, relation: program.relation_name(relation), subject };
-    Ok(meter.get(tuple)?.is_some_and(|row| {
-        program.allows(relation, subject_type, shape, &row)
-            && meter.conditions().counts(program, tuple, &row) != Counts::No
-    }))
+    Ok(written(program, meter, relation, subject_type, shape, tuple)? != Counts::No)
 }
 
 struct Questions<'q> {

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::judge::{self, Pair};
 use crate::meaning::Truth;
 use crate::side::Answer;
+use crate::values;
 use crate::world::{Ask, Question, World, is_wildcard};
 
 /// Times that OpenFGA is asked again, if one of the answers was an error.
@@ -66,6 +67,10 @@ pub(crate) fn classify(
     if let Some(outcome) = outcomes.iter().find(|it| !it.agrees())
         && judge::meant(&with_theirs, &checks).as_ref() != Some(&meant)
     {
+        let contexts = question.context.iter().chain(outcome.tuple.condition.iter().map(|(_, it)| it));
+        if !outcome.ours.is_error() && contexts.into_iter().any(values::is_beyond_63_bits) {
+            return Ok(Class::Known("a uint beyond 63 bits"));
+        }
         return Ok(of_condition(&outcome.ours, &outcome.peer));
     }
     let surroundings: Vec<_> = checks
@@ -101,13 +106,6 @@ pub(crate) fn classify(
     }
     if is_cyclic {
         return Ok(Class::Known("cycle in data"));
-    }
-    let both = meaning.with_both_wildcards();
-    if let Some(meant_by_both) = judge::meant(&both, &checks)
-        && meant_by_both != meant
-        && judge::is_meant(peer, question, &both, &meant_by_both, &checks)
-    {
-        return Ok(Class::Known("a contextual tuple for everybody that is also stored, with another condition"));
     }
     Ok(match (&question.ask, ours, peer) {
         (Ask::Check { .. }, Answer::Error(..), _) => {
@@ -207,7 +205,9 @@ fn of_condition(ours: &Answer, peer: &Answer) -> Class {
 pub(crate) fn of_refusal(world: &World, is_schema: bool, by_us: bool, why: &str) -> Class {
     let is_of_relations = why.contains("potential loop") || why.contains("no entrypoints defined");
     if is_schema && !by_us && is_of_relations && world.is_sound() {
-        return Class::Known("a schema refused for a loop, or for relations that nobody can hold, without reason");
+        return Class::Known(
+            "a schema refused for a loop, or for relations that nobody can hold, without reason",
+        );
     }
     if is_schema && !by_us && compares_numbers(why) {
         return Class::Known("a schema that compares numbers of different types");

@@ -38,8 +38,8 @@ pub(crate) struct Options {
     pub(crate) deep: bool,
     /// Stored tuples that do not count under the schema.
     pub(crate) stale: bool,
-    /// Of lists of users, only those that [`is_plain`] knows.
-    pub(crate) plain_users: bool,
+    /// Of lists of users, only those that [`is_plain`] knows; no whole numbers beyond 63 bits.
+    pub(crate) plain: bool,
 }
 
 /// The world of a seed, and questions about it.
@@ -99,7 +99,9 @@ fn may_be_something(world: &World, question: &Question) -> bool {
 }
 
 fn lay(world: &mut World, tuple: Tuple, options: Options) {
-    if world.tuples.iter().any(|it| it.same_key(&tuple)) {
+    let context = tuple.condition.as_ref().map(|(_, it)| it);
+    let is_odd = options.plain && context.is_some_and(values::is_beyond_63_bits);
+    if is_odd || world.tuples.iter().any(|it| it.same_key(&tuple)) {
         return;
     }
     world.tuples.push(tuple);
@@ -469,12 +471,16 @@ fn question(
                     if random.chance(75) { format!("{of}#{}", relation.name) } else { of.to_owned() }
                 }
             };
-            if options.plain_users && !is_plain(world, &of, &relation, &filter) {
+            if options.plain && !is_plain(world, &of, &relation, &filter) {
                 return None;
             }
             Ask::Users { object: on, relation, filter }
         }
     };
+    let contexts = contextual.iter().filter_map(|it| Some(&it.condition.as_ref()?.1)).chain(&context);
+    if options.plain && contexts.into_iter().any(values::is_beyond_63_bits) {
+        return None;
+    }
     Some(Question { ask, context, contextual })
 }
 

@@ -72,13 +72,6 @@ impl<'w> Meaning<'w> {
         Meaning { world: self.world, facts }
     }
 
-    /// The same where a stored tuple that names everybody counts beside a contextual one with the same key.
-    pub(crate) fn with_both_wildcards(&self) -> Meaning<'w> {
-        let mut facts = self.facts.clone();
-        facts.iter_mut().filter(|it| is_wildcard(&it.tuple.user)).for_each(|it| it.is_hidden = false);
-        Meaning { world: self.world, facts }
-    }
-
     /// Whether the subject holds the relation; none if it would take too long to find out.
     pub(crate) fn holds(&self, object: &str, relation: &str, subject: &str) -> Option<Truth> {
         if self.surroundings(object, relation).is_cyclic {
@@ -230,12 +223,9 @@ impl<'w> Meaning<'w> {
         let mut truth = Truth::No;
         for fact in self.on(object, relation) {
             let user = &fact.tuple.user;
-            // Somebody is looked up, and so is everybody, and a contextual tuple is found first.
-            let is_looked_up = is_wildcard(user) || is_one && user == subject;
-            let there = if fact.is_hidden && is_looked_up {
-                Truth::No
-            } else if user == subject {
-                Truth::Yes
+            let there = if user == subject {
+                // Somebody is looked up, and a contextual tuple is found first.
+                if is_one && fact.is_hidden { Truth::No } else { Truth::Yes }
             } else if let Some((object, relation)) = userset(user) {
                 self.node(object, relation, subject, others, negated)
             } else if is_wildcard(user) && is_one && type_of(user) == type_of(subject) {

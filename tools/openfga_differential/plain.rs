@@ -1,8 +1,8 @@
 //! Which lists of users OpenFGA answers by the meaning, whatever the tuples.
 //!
 //! Its list-users keeps, for each user, whether he was found or taken away, and the last word on him counts: where a
-//! `but not` stands below another, or behind a group or parent, or takes from everybody, that may be the wrong word. A
-//! filter for usersets lets objects and `T:*` of their type through too.
+//! `but not` stands below another, or behind a group or parent, that may be the wrong word. Below `and` and `but not`, who
+//! is named beside `T:*` hangs on the operands. A filter for usersets lets objects and `T:*` of their type through too.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,16 @@ use crate::world::{Rewrite, Shape, World};
 
 /// Whether the schema has none of that on the way from a relation to the users of a filter.
 pub(crate) fn is_plain(world: &World, of: &str, relation: &str, filter: &str) -> bool {
-    let mut way =
-        Way { world, filter, seen: BTreeSet::new(), takes_away: false, has_everybody: false, is_plain: true };
+    let mut way = Way {
+        world,
+        filter,
+        seen: BTreeSet::new(),
+        is_more_than_union: false,
+        has_everybody: false,
+        is_plain: true,
+    };
     way.follow(of, relation, Place::default());
-    way.is_plain && !(way.takes_away && way.has_everybody)
+    way.is_plain && !(way.is_more_than_union && way.has_everybody)
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +34,7 @@ struct Way<'w> {
     world: &'w World,
     filter: &'w str,
     seen: BTreeSet<(String, String, Place)>,
-    takes_away: bool,
+    is_more_than_union: bool,
     has_everybody: bool,
     is_plain: bool,
 }
@@ -69,11 +75,12 @@ impl Way<'_> {
                 restrictions(tupleset).iter().for_each(|it| self.follow(&it.of, target, behind));
             }
             Rewrite::Union(parts) | Rewrite::Intersection(parts) => {
+                self.is_more_than_union |= matches!(rewrite, Rewrite::Intersection(_));
                 parts.iter().for_each(|part| self.rewrite(of, name, part, place));
             }
             Rewrite::Exclusion(base, subtract) => {
                 self.is_plain &= place == Place::default();
-                self.takes_away = true;
+                self.is_more_than_union = true;
                 for part in [base, subtract] {
                     self.rewrite(of, name, part, Place { is_below: true, ..place });
                 }

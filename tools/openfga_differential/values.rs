@@ -294,3 +294,12 @@ pub(crate) fn context(
     }
     context
 }
+
+/// Whether a context has a whole number of more than 63 bits: OpenFGA takes the greatest of 63 bits for it.
+pub(crate) fn is_beyond_63_bits(context: &Map<String, Value>) -> bool {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+    context.values().any(|value| {
+        let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
+        number.is_some_and(|it| it.is_finite() && it.abs() >= LIMIT)
+    })
+}
