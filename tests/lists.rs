@@ -203,3 +203,23 @@ condition never(x: int) {
         }
     }
 }
+
+#[test]
+fn a_contextual_tuple_may_say_of_a_userset_that_it_is_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(&dir, Duration::from_secs(60));
+    let store = engine.list_stores()[0].id;
+    let view = engine.view(store, None, &At::Head).unwrap();
+    let itself = || "group:0#member@group:0#member".parse::<Tuple>().unwrap();
+    assert!(view.check(itself().key.as_ref(), &vec![itself()].into()).unwrap().allowed);
+    let request = WriteRequest {
+        store,
+        writes: vec![itself()],
+        deletes: Vec::new(),
+        preconditions: Vec::new(),
+        on_duplicate: OnDuplicate::Error,
+        on_missing: OnMissing::Error,
+        schema: None,
+    };
+    assert!(engine.write(request).is_err());
+}

@@ -107,11 +107,8 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
     let (shape, kind) = match &key.subject {
         Subject::Object(object) => (RestrictionShape::Object, object.object_type().to_owned()),
         Subject::Wildcard(name) => (RestrictionShape::Wildcard, format!("{name}:*")),
-        Subject::Userset(object, name) => {
+        Subject::Userset(_, name) => {
             let asked = find_relation(subject_type, name.as_str())?;
-            if *object == key.object && asked == relation {
-                return Err(Rejection::Implicit);
-            }
             (RestrictionShape::Userset(asked), schema.relation_text(asked))
         }
     };
@@ -140,6 +137,22 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
             subject: kind,
             relation: text(),
         }),
+    }
+}
+
+/// Whether a schema lets a tuple be stored: as [`admit`], and it has to say something.
+///
+/// # Errors
+/// Why it does not.
+pub fn admit_stored(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
+    admit(schema, tuple)?;
+    match &tuple.key.subject {
+        Subject::Userset(object, relation)
+            if *object == tuple.key.object && *relation == tuple.key.relation =>
+        {
+            Err(Rejection::Implicit)
+        }
+        _ => Ok(()),
     }
 }
 

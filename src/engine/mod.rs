@@ -47,7 +47,7 @@ pub use crate::storage::{
     ChangeKind, ChangeRecord, FilterError, ObjectFilter, Pin, Purged, Retention, RevisionRecord,
     StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
-pub use admission::{Rejection, admit};
+pub use admission::{Rejection, admit, admit_stored};
 pub use at::At;
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};

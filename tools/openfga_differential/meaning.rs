@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::world::{Rewrite, Tuple, World, is_wildcard, type_of, userset};
 
 /// More maybes than this are not tried out.
-const MAYBES_MAX: usize = 6;
+const MAYBES_MAX: usize = 9;
 
 /// What a condition, or a question, comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,8 +82,10 @@ impl<'w> Meaning<'w> {
     }
 
     fn in_all_ways(&self, object: &str, relation: &str, subject: &str) -> Option<Truth> {
-        let maybes: Vec<usize> =
-            (0..self.facts.len()).filter(|at| self.facts[*at].truth == Truth::Maybe).collect();
+        let nodes = self.surroundings(object, relation).nodes;
+        let objects: BTreeSet<&str> = nodes.iter().map(|(object, _)| &**object).collect();
+        let is_open = |it: &Fact| it.truth == Truth::Maybe && objects.contains(&*it.tuple.object);
+        let maybes: Vec<usize> = (0..self.facts.len()).filter(|at| is_open(&self.facts[*at])).collect();
         if maybes.len() > MAYBES_MAX {
             return None;
         }
