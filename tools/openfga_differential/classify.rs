@@ -3,13 +3,16 @@
 use std::fmt;
 
 use crate::judge::{self, Pair};
-use crate::meaning::Truth;
+use crate::meaning::{Meaning, Surroundings, Truth};
 use crate::side::Answer;
 use crate::values;
 use crate::world::{Ask, Question, World, is_wildcard};
 
 /// Times that OpenFGA is asked again, if one of the answers was an error.
 const AGAIN: usize = 6;
+
+/// Hops from where on the limit of 25 may matter: OpenFGA counts some computed relations too.
+const HOPS: usize = 24;
 
 /// What a difference is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,12 @@ pub(crate) fn classify(
                 "list with a contextual tuple whose condition's context is bad: the code",
             ));
         }
+        // The hops do not hang on what the conditions are.
+        let meaning = judge::meaning(pair.world, question, &[], |it| &it.ours);
+        let surroundings = surroundings(&meaning, &judge::checks(pair.world, question));
+        if surroundings.iter().any(|it| it.hops >= HOPS) && (is_too_deep(ours) || is_too_deep(peer)) {
+            return Ok(Class::Known("more than 23 hops"));
+        }
         return odd(&format!("two kinds of errors: ours {mine}, theirs {theirs}"));
     }
     if ours.message().contains("is not a whole number of 64 bits") && !peer.is_error() {
@@ -73,17 +82,12 @@ pub(crate) fn classify(
         }
         return Ok(of_condition(&outcome.ours, &outcome.peer));
     }
-    let surroundings: Vec<_> = checks
-        .iter()
-        .filter_map(|(_, it)| match &it.ask {
-            Ask::Check { object, relation, .. } => Some(meaning.surroundings(object, relation)),
-            _ => None,
-        })
-        .collect();
-    if surroundings.iter().any(|it| it.hops >= 24) {
+    let surroundings = surroundings(&meaning, &checks);
+    let is_cyclic = surroundings.iter().any(|it| it.is_cyclic);
+    let is_ours_meant = judge::is_meant(ours, question, &meaning, &meant, &checks);
+    if surroundings.iter().any(|it| it.hops >= HOPS) && (is_ours_meant || is_too_deep(ours)) {
         return Ok(Class::Known("more than 23 hops"));
     }
-    let is_cyclic = surroundings.iter().any(|it| it.is_cyclic);
     let asked: Vec<Question> = checks.iter().map(|(_, it)| it.clone()).collect();
     let by_checks = pair.peer.0.ask(pair.world, &pair.peer.1, &asked)?;
     let peers_check = |entry: &str| {
@@ -92,11 +96,14 @@ pub(crate) fn classify(
     };
     let is_decided = meant.iter().all(|(_, it)| *it != Truth::Maybe);
     let verb = crate::verb(&question.ask);
-    if !judge::is_meant(ours, question, &meaning, &meant, &checks) {
+    if !is_ours_meant {
         if verb == "list-users" && ours.is_error() && is_decided && !is_cyclic {
             return Ok(Class::Known(
                 "list-users: we fail where a parent or group on the way may not be there",
             ));
+        }
+        if ours.is_error() && is_decided && is_cyclic {
+            return Ok(Class::Known("cycle in data: we fail for a condition whose outcome changes nothing"));
         }
         return odd(if is_cyclic {
             "ours is not what is meant (cyclic)"
@@ -156,6 +163,18 @@ pub(crate) fn classify(
         }
         _ => return odd("answers of two kinds"),
     })
+}
+
+fn is_too_deep(answer: &Answer) -> bool {
+    matches!(answer, Answer::Error(code, _) if code == "authorization_model_resolution_too_complex")
+}
+
+fn surroundings(meaning: &Meaning<'_>, checks: &[(String, Question)]) -> Vec<Surroundings> {
+    let of = |(_, it): &(String, Question)| match &it.ask {
+        Ask::Check { object, relation, .. } => Some(meaning.surroundings(object, relation)),
+        _ => None,
+    };
+    checks.iter().filter_map(of).collect()
 }
 
 /// Whether every fault that OpenFGA found is an order between numbers of different types.

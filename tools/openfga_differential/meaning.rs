@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::world::{Rewrite, Tuple, World, is_wildcard, type_of, userset};
 
 /// More maybes than this are not tried out.
-const MAYBES_MAX: usize = 9;
+const MAYBES_MAX: usize = 12;
 
 /// What a condition, or a question, comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,7 +84,15 @@ impl<'w> Meaning<'w> {
     fn in_all_ways(&self, object: &str, relation: &str, subject: &str) -> Option<Truth> {
         let nodes = self.surroundings(object, relation).nodes;
         let objects: BTreeSet<&str> = nodes.iter().map(|(object, _)| &**object).collect();
-        let is_open = |it: &Fact| it.truth == Truth::Maybe && objects.contains(&*it.tuple.object);
+        let is_open = |it: &Fact| {
+            let Tuple { object, relation, user, .. } = &it.tuple;
+            // What is no node of its own is read for its parents.
+            let is_parent = !nodes.contains(&(object.clone(), relation.clone()));
+            let names = userset(user).is_some()
+                || user == subject
+                || is_wildcard(user) && type_of(user) == type_of(subject);
+            it.truth == Truth::Maybe && objects.contains(&**object) && (is_parent || names)
+        };
         let maybes: Vec<usize> = (0..self.facts.len()).filter(|at| is_open(&self.facts[*at])).collect();
         if maybes.len() > MAYBES_MAX {
             return None;
