@@ -39,10 +39,17 @@ mod world;
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
-  openfga-differential --url http://127.0.0.1:8080 --peer http://127.0.0.1:18080 --questions 20000
-  openfga-differential --url http://127.0.0.1:8080 --peer fga:/usr/bin/fga --seed 7 --cycles
+  openfga run --http-addr 127.0.0.1:18080 --playground-enabled=false --request-timeout=4s \\
+    --listObjects-deadline=4s --listUsers-deadline=4s &
+  stonetown serve --data DIR --listen 127.0.0.1:8080 &
+  openfga-differential --url http://127.0.0.1:8080 --peer http://127.0.0.1:18080 --each 20 --cycles --deep
+  openfga-differential --url http://127.0.0.1:8080 --peer http://127.0.0.1:18080 --each 20 --questions 16000 --plain
+  openfga-differential --url http://127.0.0.1:8080 --peer fga:/usr/bin/fga --seed 7
 
 The peer is an OpenFGA server, or the official `fga` tool, whose `model test` has the server's engine inside.
+
+With --cycles and --deep OpenFGA works on some checks until its memory is full: have it ended when it takes more than
+700 MB, and started again. The rest of such a world is not asked; the report names its seed.
 
 Exit code 1: a difference belongs to no class.")]
 struct Cli {
