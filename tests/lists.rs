@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use stonetown::engine::{
-    At, Engine, EngineError, EvalError, Given, ListEnd, ListObjects, ListSubjects, OnDuplicate, OnMissing,
-    Resume, Settings, View, WriteRequest,
+    At, Engine, EngineError, EvalError, Given, Holding, ListEnd, ListObjects, ListSubjects, OnDuplicate,
+    OnMissing, Resume, Settings, View, WriteRequest,
 };
 use stonetown::schema::Tree;
 use stonetown::tuple::{ObjectRef, SubjectRef, Tuple};
@@ -104,4 +104,122 @@ fn a_list_whose_time_is_over_goes_on_until_it_is_complete() {
     assert_eq!((found.len(), end), (0, ListEnd::TimedOut));
     let (rest, end, _) = objects(&view, resume.as_ref(), Duration::from_secs(3600)).unwrap();
     assert_eq!((rest.len(), end), (3, ListEnd::Complete));
+}
+
+#[test]
+fn beside_everybody_those_are_listed_who_are_named_in_a_place_that_gives() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    let engine = Engine::open(dir.path(), settings).unwrap();
+    let store = engine.create_store(None).unwrap().id;
+    let schema = "
+model
+  schema 1.1
+type user
+type doc
+  relations
+    define public: [user, user:*]
+    define blocked: [user]
+    define spared: [user]
+    define can: public but not (blocked but not spared)
+";
+    engine.write_schema(store, &Tree::parse("lists", schema).unwrap()).unwrap();
+    let tuples =
+        ["public@user:*", "public@user:anne", "blocked@user:bob", "blocked@user:carl", "spared@user:carl"];
+    let write = |tuple: &str| format!("doc:1#{tuple}").parse::<Tuple>().unwrap();
+    let request = WriteRequest {
+        store,
+        writes: tuples.into_iter().map(write).collect(),
+        deletes: Vec::new(),
+        preconditions: Vec::new(),
+        on_duplicate: OnDuplicate::Error,
+        on_missing: OnMissing::Error,
+        schema: None,
+    };
+    engine.write(request).unwrap();
+    let request = ListSubjects {
+        object: ObjectRef::new("doc", "1").unwrap(),
+        relation: "can",
+        subject_type: "user",
+        subject_relation: None,
+        after: None,
+        time_max: None,
+    };
+    let view = engine.view(store, None, &At::Head).unwrap();
+    let mut found = Vec::new();
+    let listed = view.list_subjects(&request, &Given::default(), &mut |subject, holding| {
+        found.push((subject.to_owned().to_string(), holding));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(listed.unwrap().end, ListEnd::Complete);
+    let expected = [
+        ("user:*", Holding::Holds),
+        ("user:anne", Holding::Holds),
+        ("user:bob", Holding::Excluded),
+        ("user:carl", Holding::Covered),
+    ];
+    assert_eq!(found, expected.map(|(subject, holding)| (subject.to_owned(), holding)));
+}
+
+#[test]
+fn a_stored_tuple_for_everybody_counts_beside_a_contextual_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    let engine = Engine::open(dir.path(), settings).unwrap();
+    let store = engine.create_store(None).unwrap().id;
+    let schema = "
+model
+  schema 1.1
+type user
+type doc
+  relations
+    define public: [user:*, user:* with never]
+    define can: public but not blocked
+    define blocked: [user]
+condition never(x: int) {
+  x != x
+}
+";
+    engine.write_schema(store, &Tree::parse("lists", schema).unwrap()).unwrap();
+    let write = |tuple: &str| tuple.parse::<Tuple>().unwrap();
+    let request = WriteRequest {
+        store,
+        writes: vec![write("doc:1#public@user:*")],
+        deletes: Vec::new(),
+        preconditions: Vec::new(),
+        on_duplicate: OnDuplicate::Error,
+        on_missing: OnMissing::Error,
+        schema: None,
+    };
+    engine.write(request).unwrap();
+    let given: Given = vec![write("doc:1#public@user:* with never {\"x\":1}")].into();
+    let view = engine.view(store, None, &At::Head).unwrap();
+    for relation in ["public", "can"] {
+        for subject in ["user:anne", "user:*"] {
+            let tuple = write(&format!("doc:1#{relation}@{subject}")).key;
+            assert!(view.check(tuple.as_ref(), &given).unwrap().allowed, "{tuple}");
+        }
+    }
+}
+
+#[test]
+fn a_contextual_tuple_may_say_of_a_userset_that_it_is_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(&dir, Duration::from_secs(60));
+    let store = engine.list_stores()[0].id;
+    let view = engine.view(store, None, &At::Head).unwrap();
+    let itself = || "group:0#member@group:0#member".parse::<Tuple>().unwrap();
+    assert!(view.check(itself().key.as_ref(), &vec![itself()].into()).unwrap().allowed);
+    let request = WriteRequest {
+        store,
+        writes: vec![itself()],
+        deletes: Vec::new(),
+        preconditions: Vec::new(),
+        on_duplicate: OnDuplicate::Error,
+        on_missing: OnMissing::Error,
+        schema: None,
+    };
+    assert!(engine.write(request).is_err());
 }

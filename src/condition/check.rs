@@ -233,6 +233,12 @@ impl Checker<'_> {
         }
         let name = call.func_name.as_str();
         let found = match (name, kinds.as_slice()) {
+            // As in cel-go, these types can be held against null; they never are null.
+            (
+                operators::EQUALS | operators::NOT_EQUALS,
+                [Kind::Duration | Kind::Timestamp | Kind::Ip, Kind::Null]
+                | [Kind::Null, Kind::Duration | Kind::Timestamp | Kind::Ip],
+            ) => Some(Kind::Bool),
             (operators::EQUALS | operators::NOT_EQUALS, [one, two]) => one.join(two).map(|_| Kind::Bool),
             (operators::CONDITIONAL, [test, one, two]) => one.join(two).filter(|_| test.fits(&Kind::Bool)),
             (operators::IN, [one, Kind::List(of)]) => one.join(of).map(|_| Kind::Bool),

@@ -28,15 +28,28 @@ fn environment() -> Env {
 }
 
 /// An address as a value. An IPv4 address that is written as an IPv6 one is an IPv4 address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ip(IpAddr);
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ip {
+    address: IpAddr,
+    /// Of an IPv6 address, `eth0` in `fe80::1%eth0`: on another link the same address is another one.
+    zone: Option<Box<str>>,
+}
 
 impl Ip {
     pub(super) fn parse(text: &str) -> Option<Ip> {
-        Some(Ip(text.parse::<IpAddr>().ok()?.to_canonical()))
+        let (address, zone) = match text.split_once('%') {
+            Some((address, zone)) => (IpAddr::V6(address.parse().ok()?), Some(zone)),
+            None => (text.parse().ok()?, None),
+        };
+        if zone == Some("") {
+            return None;
+        }
+        let address = address.to_canonical();
+        Some(Ip { address, zone: zone.filter(|_| address.is_ipv6()).map(Into::into) })
     }
 
-    fn is_in(self, cidr: &str) -> Result<bool, String> {
+    /// One with a zone is in no range: ranges have none.
+    fn is_in(&self, cidr: &str) -> Result<bool, String> {
         let wrong = || format!("`{cidr}` is not an address range such as `192.168.0.0/24`");
         let (base, bits) = cidr.split_once('/').ok_or_else(wrong)?;
         let base: IpAddr = base.parse().map_err(|_| wrong())?;
@@ -48,7 +61,8 @@ impl Ip {
         };
         let rest = all - bits;
         let prefix = |ip| number(ip).checked_shr(rest).unwrap_or(0);
-        Ok(base.is_ipv4() == self.0.is_ipv4() && prefix(base) == prefix(self.0))
+        let is_same_family = base.is_ipv4() == self.address.is_ipv4();
+        Ok(is_same_family && self.zone.is_none() && prefix(base) == prefix(self.address))
     }
 }
 
@@ -66,7 +80,7 @@ impl Val for Ip {
     }
 
     fn clone_as_boxed<'v>(&self) -> Box<dyn Val + 'v> {
-        Box::new(*self)
+        Box::new(self.clone())
     }
 
     fn as_any(&self) -> Option<&dyn Any> {
@@ -113,6 +127,19 @@ mod tests {
         assert_eq!(is_in("::ffff:10.0.0.1", "10.0.0.0/8"), Ok(true), "mapped");
         for wrong in ["10.0.0.0", "10.0.0.0/33", "10.0.0.0/-1", "x/8", "::/129"] {
             assert!(is_in("10.0.0.1", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_with_a_zone() {
+        let ip = |text: &str| Ip::parse(text).unwrap();
+        assert_eq!(ip("fe80::1%eth0"), ip("fe80:0::1%eth0"));
+        assert_ne!(ip("fe80::1%eth0"), ip("fe80::1%eth1"));
+        assert_ne!(ip("fe80::1%eth0"), ip("fe80::1"));
+        assert_eq!(ip("fe80::1%eth0").is_in("fe80::/10"), Ok(false));
+        assert_eq!(ip("::ffff:10.0.0.1%eth0"), ip("10.0.0.1"), "an IPv4 address has none");
+        for wrong in ["fe80::1%", "10.0.0.1%eth0", "%eth0"] {
+            assert_eq!(Ip::parse(wrong), None, "{wrong}");
         }
     }
 }

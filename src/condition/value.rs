@@ -6,7 +6,7 @@ use cel::common::types::{
     CelBool, CelDouble, CelDuration, CelInt, CelList, CelMap, CelNull, CelString, CelTimestamp, CelUInt,
 };
 use cel::common::value::Val;
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, FixedOffset, TimeDelta, Timelike, Utc};
 use serde_json::{Number, Value};
 
 use super::kind::Kind;
@@ -32,11 +32,7 @@ pub(super) fn convert(kind: &Kind, json: &Value) -> Result<Boxed, String> {
         (Kind::Double, Value::Number(number)) => Box::new(CelDouble::from(double(number))),
         (Kind::Double, Value::String(text)) => Box::new(CelDouble::from(double(&number(text)?))),
         (Kind::Duration, Value::String(text)) => Box::new(CelDuration::from(duration(text)?)),
-        (Kind::Timestamp, Value::String(text)) => {
-            let time = DateTime::parse_from_rfc3339(text);
-            let wrong = |_| format!("`{text}` is not an RFC 3339 time such as `2026-11-22T14:30:00Z`");
-            Box::new(CelTimestamp::from(time.map_err(wrong)?))
-        }
+        (Kind::Timestamp, Value::String(text)) => Box::new(CelTimestamp::from(timestamp(text)?)),
         (Kind::Ip, Value::String(text)) => {
             Box::new(Ip::parse(text).ok_or_else(|| format!("`{text}` is not an IP address"))?)
         }
@@ -116,6 +112,16 @@ fn double(number: &Number) -> f64 {
     number.as_f64().unwrap_or(f64::NAN)
 }
 
+/// A time in Go's form, which has neither small letters nor leap seconds; in UTC, so that `getHours()` tells UTC's.
+fn timestamp(text: &str) -> Result<DateTime<FixedOffset>, String> {
+    let wrong = || format!("`{text}` is not an RFC 3339 time such as `2026-11-22T14:30:00Z`");
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| wrong())?;
+    if text.as_bytes().get(10) != Some(&b'T') || text.ends_with('z') || time.nanosecond() >= 1_000_000_000 {
+        return Err(wrong());
+    }
+    Ok(time.with_timezone(&Utc).fixed_offset())
+}
+
 /// A duration in Go's form, such as `1h30m` or `-1.5s`.
 fn duration(text: &str) -> Result<TimeDelta, String> {
     let wrong = || format!("`{text}` is not a duration such as `1h30m` or `250ms`");
@@ -173,6 +179,21 @@ mod tests {
         assert_eq!(nanos("0"), Ok(0));
         for wrong in ["", "-", "1", "h", "1d", "1h ", " 1h", "1.2.3s", ".s", "9999999999999999h"] {
             assert!(nanos(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_go_and_in_utc() {
+        let time = |text| timestamp(text).map(|it| it.to_rfc3339());
+        assert_eq!(time("2024-01-01T01:00:00+02:00"), Ok("2023-12-31T23:00:00+00:00".to_owned()));
+        for wrong in [
+            "2024-01-01",
+            "2024-01-01 00:00:00Z",
+            "2024-01-01t00:00:00Z",
+            "2024-01-01T00:00:00z",
+            "2024-01-01T00:00:60Z",
+        ] {
+            assert!(timestamp(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -86,7 +86,7 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
 }
 
 /// The same, of a tuple in parts; its expiry does not matter.
-pub(super) fn admit_key(
+fn admit_key(
     schema: &Schema,
     key: TupleRef<'_>,
     condition: Option<&TupleCondition>,
@@ -115,13 +115,7 @@ pub(super) fn admit_key(
     let shape = match key.subject {
         SubjectRef::Object(_) => RestrictionShape::Object,
         SubjectRef::Wildcard(_) => RestrictionShape::Wildcard,
-        SubjectRef::Userset(object, name) => {
-            let asked = find_relation(subject_type, name)?;
-            if object == key.object && asked == relation {
-                return Err(Rejection::Implicit);
-            }
-            RestrictionShape::Userset(asked)
-        }
+        SubjectRef::Userset(_, name) => RestrictionShape::Userset(find_relation(subject_type, name)?),
     };
     // Worked out for messages only.
     let kind = || match (key.subject, shape) {
@@ -154,6 +148,29 @@ pub(super) fn admit_key(
             subject: kind(),
             relation: text(),
         }),
+    }
+}
+
+/// Whether a schema lets a tuple be stored: as [`admit`], and it has to say something.
+///
+/// # Errors
+/// Why it does not.
+pub fn admit_stored(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
+    admit_stored_key(schema, tuple.key.as_ref(), tuple.condition.as_ref())
+}
+
+/// The same, of a tuple in parts; its expiry does not matter.
+pub(super) fn admit_stored_key(
+    schema: &Schema,
+    key: TupleRef<'_>,
+    condition: Option<&TupleCondition>,
+) -> Result<(), Rejection> {
+    admit_key(schema, key, condition)?;
+    match key.subject {
+        SubjectRef::Userset(object, relation) if object == key.object && relation == key.relation => {
+            Err(Rejection::Implicit)
+        }
+        _ => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use super::Engine;
-use super::admission::{Rejection, admit_key};
+use super::admission::{Rejection, admit_stored_key};
 use super::error::EngineError;
 use super::write::OnDuplicate;
 use crate::eval::Program;
@@ -88,7 +88,7 @@ impl TupleImport<'_> {
         condition: Option<&TupleCondition>,
         expires_at: Option<Timestamp>,
     ) -> Result<Result<bool, Rejection>, EngineError> {
-        if let Err(rejection) = admit_key(self.program.schema(), tuple, condition) {
+        if let Err(rejection) = admit_stored_key(self.program.schema(), tuple, condition) {
             return Ok(Err(rejection));
         }
         Ok(Ok(self.files.add(place, tuple, condition, expires_at)?))

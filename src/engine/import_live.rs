@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 
-use super::admission::{Rejection, admit};
+use super::admission::{Rejection, admit_stored};
 use super::error::EngineError;
 use super::write::OnDuplicate;
 use super::{Engine, Shared};
@@ -140,7 +140,7 @@ impl ImportPart {
             let mut untaken = |reason| {
                 found.untaken.push(Untaken { place: *place, tuple: tuple.key.clone(), reason });
             };
-            if let Err(rejection) = admit(program.schema(), tuple) {
+            if let Err(rejection) = admit_stored(program.schema(), tuple) {
                 untaken(UntakenReason::Rejected(rejection));
                 continue;
             }

@@ -51,7 +51,7 @@ pub use crate::storage::{
     ChangeKind, ChangeRecord, ClashKind, FilterError, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
     StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
-pub use admission::{Rejection, admit};
+pub use admission::{Rejection, admit, admit_stored};
 pub use at::At;
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};

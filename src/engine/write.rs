@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::admission::{Rejection, admit};
+use super::admission::{Rejection, admit_stored};
 use super::digest::digest;
 use super::error::EngineError;
 use super::precondition::Precondition;
@@ -241,7 +241,7 @@ impl Plan {
             }
         }
         for tuple in &self.request.writes {
-            admit(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
+            admit_stored(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
             if self.is_wanted(state, tuple)? {
                 changes.push(Change::Write(tuple.clone()));
             }

@@ -6,7 +6,8 @@ use super::conditions::{Counts, Fault};
 use super::error::EvalError;
 use super::meter::Meter;
 use super::program::{Program, Question};
-use crate::schema::resolved::{Arrow, RelationIndex};
+use crate::schema::resolved::{Arrow, RelationIndex, RestrictionShape, TypeIndex};
+use crate::storage::Row;
 use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
 
 /// A subproblem: a relation of an object. The relation says which type the object is of.
@@ -37,17 +38,48 @@ pub(super) fn direct_match(
     let mut found = Counts::No;
     for (subject, shape) in question.as_written() {
         let tuple = TupleRef { object, relation: name, subject };
-        if program.may_hold(relation, question.subject_type, shape)
-            && let Some(row) = meter.get(tuple)?
-            && program.allows(relation, question.subject_type, shape, &row)
-        {
-            match meter.conditions().counts(program, tuple, &row) {
-                Counts::Yes => return Ok(Counts::Yes),
-                Counts::Unknown(fault) => found = Counts::Unknown(fault),
-                Counts::No => {}
-            }
+        match written(program, meter, relation, question.subject_type, shape, tuple)? {
+            Counts::Yes => return Ok(Counts::Yes),
+            Counts::Unknown(fault) => found = Counts::Unknown(fault),
+            Counts::No => {}
         }
     }
+    Ok(found)
+}
+
+/// Whether a tuple is written on a relation, and counts.
+pub(super) fn written(
+    program: &Program,
+    meter: &mut Meter<'_>,
+    relation: RelationIndex,
+    subject_type: TypeIndex,
+    shape: RestrictionShape,
+    tuple: TupleRef<'_>,
+) -> Result<Counts, EvalError> {
+    if !program.may_hold(relation, subject_type, shape) {
+        return Ok(Counts::No);
+    }
+    let Some(row) = meter.get(tuple)? else { return Ok(Counts::No) };
+    let conditions = meter.conditions();
+    let counts = |row: &Row| match program.allows(relation, subject_type, shape, row) {
+        true => conditions.counts(program, tuple, row),
+        false => Counts::No,
+    };
+    let mut found = counts(&row);
+    if found == Counts::Yes || shape != RestrictionShape::Wildcard {
+        return Ok(found);
+    }
+    // A contextual tuple stands before a stored one of the same key where one subject is looked up. Everybody is found
+    // by a scan, as in OpenFGA, and there both count.
+    meter.subjects(tuple.object, tuple.relation, SubjectKind::Wildcard, |subject, row| {
+        if subject == tuple.subject {
+            match counts(row) {
+                Counts::No => {}
+                better => found = better,
+            }
+        }
+        if found == Counts::Yes { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     Ok(found)
 }
 

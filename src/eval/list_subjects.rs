@@ -4,6 +4,10 @@
 //! a check. Everybody who is named in one of them is a candidate: one who is reached by steps that are each enough is
 //! in the list, the others are checked. All who are named nowhere have the same answer, and one check of somebody who
 //! cannot be named gives it: yes means that everybody of the type is in the list, but for those named and denied.
+//!
+//! Beside everybody, only those are listed who are named in a place that gives: by a tuple on a relation that is reached
+//! without passing the right side of a `but not`. Those named in places that take away only, and who hold the relation
+//! all the same, are covered by everybody, as those are who are named nowhere.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -11,7 +15,7 @@ use std::time::Duration;
 
 use super::conditions::{Conditions, Counts, Fault};
 use super::error::EvalError;
-use super::ground::{Child, Edge, arrow_edges, userset_edges};
+use super::ground::{Child, Edge, arrow_edges, userset_edges, written};
 use super::list_objects::{ListEnd, Listed, Resume};
 use super::meter::{Limits, Meter};
 use super::program::{Program, find_relation, find_type};
@@ -42,6 +46,8 @@ pub struct ListSubjects<'q> {
 pub enum Holding {
     /// It holds the relation.
     Holds,
+    /// It holds the relation as everybody of its type does, and is named only where something is taken away.
+    Covered,
     /// It does not, although everybody of its type who is not named does.
     Excluded,
 }
@@ -50,7 +56,7 @@ pub enum Holding {
 const NOBODY: &str = "*";
 
 /// Visits the subjects that hold the relation, everybody first, then by id: exactly those whose check is yes. Where
-/// everybody does, also those who do not.
+/// everybody does, also those who do not, and [`Holding`] tells who is named for it.
 ///
 /// # Errors
 /// Names that the schema does not have, before anything is visited. [`EvalError::TooDeep`] after everything that is
@@ -104,11 +110,27 @@ pub fn list_subjects(
     Ok(Listed { end, resume, work: meter.work() })
 }
 
-/// Who is named, and whether that is enough.
+/// Who is named.
 struct Candidates {
-    by_id: BTreeMap<Box<str>, bool>,
+    by_id: BTreeMap<Box<str>, Naming>,
     /// Whether a tuple for everybody of the type was met.
     everybody: bool,
+}
+
+/// How somebody is named, in all places together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Naming {
+    /// One of the places is enough for holding the relation.
+    is_enough: bool,
+    /// One of the places gives.
+    is_given: bool,
+}
+
+impl Naming {
+    fn add(&mut self, other: Naming) {
+        self.is_enough |= other.is_enough;
+        self.is_given |= other.is_given;
+    }
 }
 
 /// A part of the rule of a subproblem, as it bears on whoever is named in it.
@@ -327,13 +349,15 @@ impl Layout {
             // A userset holds what it stands for, and what a tuple names it for.
             for node in self.within() {
                 if node.child.relation == asked {
-                    *found.by_id.entry(node.child.id.clone()).or_default() |= node.is_certain;
+                    let naming = Naming { is_enough: node.is_certain, is_given: true };
+                    found.by_id.entry(node.child.id.clone()).or_default().add(naming);
                 }
                 for lead in node.leads_to.iter().filter(|lead| lead.over == Over::Userset) {
                     let named = &self.nodes[lead.to].child;
                     if named.relation == asked {
                         let is_enough = node.is_certain && lead.bearing.is_enough;
-                        *found.by_id.entry(named.id.clone()).or_default() |= is_enough;
+                        let naming = Naming { is_enough, is_given: true };
+                        found.by_id.entry(named.id.clone()).or_default().add(naming);
                     }
                 }
             }
@@ -344,10 +368,11 @@ impl Layout {
         }
         for node in self.within() {
             // Where nobody is named as everybody, those named only where they are taken away hold nothing.
-            let counts = |bearing: &&Bearing| found.everybody || (node.is_given && !bearing.is_taken);
-            let Some(first) = node.direct.iter().find(counts) else { continue };
-            let is_enough =
-                node.is_certain && (first.is_enough || node.direct.iter().any(|bearing| bearing.is_enough));
+            let is_given = node.is_given && node.direct.iter().any(|bearing| !bearing.is_taken);
+            if node.direct.is_empty() || !(is_given || found.everybody) {
+                continue;
+            }
+            let is_enough = node.is_certain && node.direct.iter().any(|bearing| bearing.is_enough);
             let relation = node.child.relation;
             if !program.may_hold(relation, subject_type, RestrictionShape::Object) {
                 continue;
@@ -369,9 +394,10 @@ impl Layout {
                         Counts::Yes => is_enough,
                         Counts::Unknown(_) => false,
                     };
+                let naming = Naming { is_enough, is_given };
                 match by_id.get_mut(named.id()) {
-                    Some(known) => *known |= is_enough,
-                    None => drop(by_id.insert(named.id().into(), is_enough)),
+                    Some(known) => known.add(naming),
+                    None => drop(by_id.insert(named.id().into(), naming)),
                 }
                 ControlFlow::Continue(())
             })?;
@@ -392,16 +418,13 @@ fn names_everybody(
 ) -> Result<bool, EvalError> {
     let relation = node.child.relation;
     let shape = RestrictionShape::Wildcard;
-    if node.direct.is_empty() || !program.may_hold(relation, subject_type, shape) {
+    if node.direct.is_empty() {
         return Ok(false);
     }
     let object = ObjectRef::from_checked(program.type_name(relation), &node.child.id);
     let subject = SubjectRef::Wildcard(&program.schema().type_at(subject_type).name);
     let tuple = TupleRef { object, relation: program.relation_name(relation), subject };
-    Ok(meter.get(tuple)?.is_some_and(|row| {
-        program.allows(relation, subject_type, shape, &row)
-            && meter.conditions().counts(program, tuple, &row) != Counts::No
-    }))
+    Ok(written(program, meter, relation, subject_type, shape, tuple)? != Counts::No)
 }
 
 struct Questions<'q> {
@@ -438,7 +461,7 @@ impl Questions<'_> {
                 return Ok(ListEnd::Stopped);
             }
         }
-        for (id, is_certain) in candidates.by_id {
+        for (id, naming) in candidates.by_id {
             if request.after.is_some_and(|after| id <= after.last) {
                 continue;
             }
@@ -451,8 +474,9 @@ impl Questions<'_> {
                 Some(name) => SubjectRef::Userset(object, name),
             };
             let mut is_unknown = false;
-            let flow = if is_certain || self.check(subject, &mut is_unknown)? {
-                visit(subject, Holding::Holds)
+            let flow = if naming.is_enough || self.check(subject, &mut is_unknown)? {
+                let is_covered = everybody_holds && !naming.is_given;
+                visit(subject, if is_covered { Holding::Covered } else { Holding::Holds })
             } else if everybody_holds && !is_unknown {
                 visit(subject, Holding::Excluded)
             } else {

@@ -246,7 +246,7 @@ fn list_subjects(
         &Context::default(),
         &limits,
         &mut |subject, holding| {
-            if holding == eval::Holding::Holds {
+            if holding != eval::Holding::Excluded {
                 found.push(subject.to_owned());
             }
             ControlFlow::Continue(())

@@ -8,7 +8,7 @@ use stonetown::eval::{
     EvalError, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume, list_objects, list_subjects,
 };
 use stonetown::storage::TupleReader;
-use stonetown::tuple::{Object, ObjectRef, Relation, Subject, SubjectRef, TupleKey};
+use stonetown::tuple::{Object, ObjectRef, Relation, Subject, SubjectRef, Tuple, TupleKey};
 
 use super::generator::World;
 use super::model::{Verdict, judge};
@@ -125,6 +125,9 @@ pub(crate) fn objects_are_those_that_check_yes(
 }
 
 /// Lists the subjects of a question's object and relation that are like its subject.
+///
+/// Beside everybody, whoever holds the relation as everybody does may be called covered, or not be named at all. But who
+/// would hold it without any tuple for everybody is named somewhere for it, and has to be listed.
 pub(crate) fn subjects_are_those_that_check_yes(
     world: &World,
     asked: &Asked<'_>,
@@ -150,6 +153,13 @@ pub(crate) fn subjects_are_those_that_check_yes(
         None => Subject::Wildcard(subject_type.clone().into()),
         Some(_) => like(Object::new(&subject_type, "unnamed-anywhere").unwrap()),
     });
+    let without_everybody: Vec<Tuple> =
+        world.tuples.iter().filter(|it| !matches!(it.key.subject, Subject::Wildcard(_))).cloned().collect();
+    let holds_by_name = |id: &str| {
+        let subject = like(Object::new(&subject_type, id).unwrap());
+        let question = TupleKey { subject, ..question.clone() };
+        judge(world.program.schema(), &without_everybody, &question, world.depth_max) == Verdict::Yes
+    };
     let list = |part| subjects(world, asked, question, &subject_type, userset.as_ref(), part);
     let (whole, too_deep) = list(usize::MAX);
     let context = || format!("subjects of {question}: {whole:?}\n{}\n{verdicts:#?}", world.sketch);
@@ -161,7 +171,7 @@ pub(crate) fn subjects_are_those_that_check_yes(
         let said = whole.iter().find(|(found, _)| found.as_ref() == Some(id)).map(|(_, holding)| *holding);
         let is_right = match (verdict, said) {
             (Verdict::Yes, Some(Holding::Holds)) => true,
-            (Verdict::Yes, None) => lists_everybody,
+            (Verdict::Yes, Some(Holding::Covered) | None) => lists_everybody && !holds_by_name(id),
             (Verdict::No, Some(Holding::Excluded)) => lists_everybody,
             (Verdict::No, None) => !lists_everybody,
             (Verdict::TooDeep, None) => true,

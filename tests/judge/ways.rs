@@ -185,7 +185,7 @@ fn is_writable(tuple: &Tuple) -> bool {
     !is_implicit(&tuple.key) && tuple.condition.is_none()
 }
 
-/// A tuple that says of a userset that it is itself: refused whatever the schema.
+/// A tuple that says of a userset that it is itself: never stored, whatever the schema.
 fn is_implicit(key: &TupleKey) -> bool {
     matches!(&key.subject, Subject::Userset(of, name) if *of == key.object && *name == key.relation)
 }

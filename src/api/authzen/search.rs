@@ -166,7 +166,7 @@ fn subjects(view: &View<'_>, question: &Question, part: &Part) -> Result<Found, 
     };
     let (mut names, mut everybody) = (Names::of(part), false);
     let listed = view.list_subjects(&request, &question.given(), &mut |subject, holding| match subject {
-        SubjectRef::Object(object) if holding == Holding::Holds => names.push(object.id()),
+        SubjectRef::Object(object) if holding != Holding::Excluded => names.push(object.id()),
         SubjectRef::Wildcard(_) => {
             everybody = true;
             ControlFlow::Continue(())

@@ -67,6 +67,7 @@ pub(super) async fn list(
         let listed = view.list_subjects(&asked, &given, &mut |subject, holding| {
             match holding {
                 Holding::Holds => users.push(user_json(subject)),
+                Holding::Covered => return ControlFlow::Continue(()),
                 Holding::Excluded => excluded.push(user_json(subject)),
             }
             left -= 1;

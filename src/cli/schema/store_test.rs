@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::read_schema_file;
 use crate::bulk::{TupleJson, read_tuples};
 use crate::condition::Context;
-use crate::engine::admit;
+use crate::engine::admit_stored;
 use crate::eval::{self, EvalError, Limits, Program};
 use crate::schema::{Problems, Schema, read_schema};
 use crate::storage::{Empty, Overlay, TupleFilter, TupleReader};
@@ -185,7 +185,7 @@ fn tuples<'f>(
         tuples.extend(read.into_iter().map(|located| located.tuple));
     }
     for tuple in &tuples {
-        admit(program.schema(), tuple).with_context(|| format!("`{}`: tuple `{tuple}`", path.display()))?;
+        admit_stored(program.schema(), tuple).with_context(|| format!("`{}`: tuple `{tuple}`", path.display()))?;
     }
     Ok(tuples)
 }
