@@ -338,6 +338,8 @@ impl Writer {
             return Ok(Some((unchanged, counts)));
         }
         progress(Progress::Ingesting);
+        // Here, so that writes to other stores go on while it waits for a backup.
+        let _no_backup = self.database.keep_backups_out();
         let commit = self.alone(move |database| {
             let under_way = database.begin();
             let time = database.commit_time(lock.head.time);

@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use rocksdb::IngestExternalFileOptions;
 
@@ -54,6 +54,12 @@ impl Drop for Lock {
 }
 
 impl Database {
+    /// To be held around [`Database::ingest`], outside of the writer's thread: a backup holds it too, and must not see the journal
+    /// of an import whose files it does not have.
+    pub(in crate::storage) fn keep_backups_out(&self) -> MutexGuard<'_, ()> {
+        self.ingesting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses to change a store that an import has to itself.
     pub(in crate::storage) fn check_unlocked(&self, id: StoreId) -> Result<(), StorageError> {
         match self.store_number(id) {
