@@ -89,7 +89,12 @@ fn storage_error(error: &StorageError) -> ApiError {
         | StorageError::Purged { .. }
         | StorageError::PurgeTooLarge { .. }
         | StorageError::FutureTime { .. } => ApiError::validation(error.to_string()),
-        StorageError::KeyReused => ApiError::new(Code::Conflict, error.to_string()),
+        StorageError::ForeignBackups(_) | StorageError::NoBackupPlace(_) | StorageError::BackupInside(_) => {
+            ApiError::validation(error.to_string())
+        }
+        StorageError::KeyReused | StorageError::BackupsLocked(_) => {
+            ApiError::new(Code::Conflict, error.to_string())
+        }
         StorageError::WritesRefused(_) => ApiError::new(Code::Unavailable, error.to_string()),
         _ => ApiError::new(Code::Internal, error.to_string()),
     }

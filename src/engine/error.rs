@@ -48,7 +48,9 @@ pub enum EngineError {
     #[error("the token was made before this data directory was restored from a backup: ask again without it")]
     OldIncarnation,
     /// A token of another life of the data directory than a backup is of.
-    #[error("the token is not of the data directory that the backup was made of, or from before it was restored itself")]
+    #[error(
+        "the token is not of the data directory that the backup was made of, or from before it was restored itself"
+    )]
     OtherIncarnation,
     /// A text after `--at` that is neither.
     #[error(

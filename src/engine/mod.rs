@@ -48,8 +48,9 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, FilterError, Finding, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound,
-    StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
+    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, FilterError, Finding,
+    ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound, StorageError,
+    StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit};
 pub use at::At;

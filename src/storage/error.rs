@@ -107,7 +107,9 @@ pub enum StorageError {
     #[error("an import into store `{0}` is in progress: write again when it is done; reads go on meanwhile")]
     ImportInProgress(StoreId),
     /// Another import was interrupted, and waits to be gone on with.
-    #[error("an import of {0} into this store was not finished: run it again to go on, or throw it away with `--restart`")]
+    #[error(
+        "an import of {0} into this store was not finished: run it again to go on, or throw it away with `--restart`"
+    )]
     UnfinishedImport(String),
     /// The tuples of an import were held against a schema that is no longer in force.
     #[error("a schema was written while the import was reading: run the import again")]

@@ -18,8 +18,8 @@ use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
 use super::rocks::{
-    Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged, StateReader,
-    UnderWay,
+    Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged,
+    StateReader, UnderWay,
 };
 use crate::tuple::{Object, Revision, SchemaId, StoreId, Timestamp, TupleKey};
 

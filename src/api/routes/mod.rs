@@ -1,6 +1,7 @@
 //! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
 
 mod assertions;
+mod backup;
 mod changes;
 mod check;
 mod expand;
@@ -64,6 +65,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/.well-known/authzen-configuration", get(authzen::configuration))
         .route("/.well-known/authzen-configuration/stores/{store}", get(authzen::configuration))
         .route("/validate", post(validate::validate))
+        .route("/backup", post(backup::backup))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })

@@ -301,9 +301,7 @@ impl Place {
     pub(super) fn find(&self, id: Option<u32>) -> Result<Backup, StorageError> {
         let id = match id {
             Some(id) => self.existing(id)?,
-            None => {
-                self.ids()?.pop().ok_or_else(|| StorageError::NoBackups(self.dir.clone()))?
-            }
+            None => self.ids()?.pop().ok_or_else(|| StorageError::NoBackups(self.dir.clone()))?,
         };
         Ok(self.record(id)?.0)
     }
@@ -311,7 +309,9 @@ impl Place {
     /// Refuses a backup of which a file is not as it was written.
     pub(super) fn verify_whole(&self, id: u32, progress: Steps<'_>) -> Result<(), StorageError> {
         match self.verify(id, &mut HashMap::new(), &mut 0, progress)?.into_iter().next() {
-            Some(Finding { place, problem: detail }) => Err(StorageError::DamagedBackup { id, place, detail }),
+            Some(Finding { place, problem: detail }) => {
+                Err(StorageError::DamagedBackup { id, place, detail })
+            }
             None => Ok(()),
         }
     }
@@ -456,11 +456,7 @@ impl Place {
     }
 
     /// Removes all but the newest backups: their records first, so that what is listed is whole.
-    fn keep_newest(
-        &self,
-        engine: &mut BackupEngine,
-        keep: NonZero<usize>,
-    ) -> Result<Vec<u32>, StorageError> {
+    fn keep_newest(&self, engine: &mut BackupEngine, keep: NonZero<usize>) -> Result<Vec<u32>, StorageError> {
         let mut ids = self.ids()?;
         let kept = ids.split_off(ids.len().saturating_sub(keep.get()));
         let (Some(&oldest), false) = (kept.first(), ids.is_empty()) else { return Ok(Vec::new()) };

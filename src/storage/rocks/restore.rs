@@ -118,9 +118,7 @@ impl Database {
 
 fn copy(place: &Place, id: u32, files: &Path) -> Result<(), StorageError> {
     let mut engine = place.engine()?;
-    engine
-        .restore_from_backup(files, files, &RestoreOptions::default(), id)
-        .map_err(open::from_rocks)?;
+    engine.restore_from_backup(files, files, &RestoreOptions::default(), id).map_err(open::from_rocks)?;
     for entry in fs::read_dir(files).map_err(|error| io(files, &error))? {
         let path = entry.map_err(|error| io(files, &error))?.path();
         File::open(&path).and_then(|file| file.sync_all()).map_err(|error| io(&path, &error))?;

@@ -91,7 +91,9 @@ impl Rewind<'_> {
         let mut all: Option<PurgedValue> = None;
         let mut refused = None;
         view.walk(Family::Meta, &prefix, &mut |key, value| {
-            let Some(mark) = purge::read_mark(Some(value), key)? else { return Ok(ControlFlow::Continue(())) };
+            let Some(mark) = purge::read_mark(Some(value), key)? else {
+                return Ok(ControlFlow::Continue(()));
+            };
             if key == of_all {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -137,11 +139,7 @@ impl Rewind<'_> {
     }
 
     /// Undoes the changes after the revision, newest first: how many there were.
-    fn undo(
-        &mut self,
-        state: &StateReader<'_>,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<u64, StorageError> {
+    fn undo(&mut self, state: &StateReader<'_>, progress: &mut dyn FnMut(u64)) -> Result<u64, StorageError> {
         let mut changes = 0;
         let mut undone = Ok(());
         state.changes_back(state.head_revision(), &mut |change| {
@@ -165,9 +163,8 @@ impl Rewind<'_> {
         if change.kind == ChangeKind::Written {
             stage_tuple(&mut staged, self.store, tuple, None)?;
         } else {
-            let history = |direction| {
-                key::with_revision(key::tuple(direction, self.store, tuple), change.revision)
-            };
+            let history =
+                |direction| key::with_revision(key::tuple(direction, self.store, tuple), change.revision);
             let (forward, backward) = (history(Direction::Forward), history(Direction::Backward));
             let place = || format!("history row {}", show(&forward));
             let row = self.database.get(Family::History, &forward)?;
@@ -201,7 +198,8 @@ impl Rewind<'_> {
             let answer = codec::decode_answered(value, &|| format!("meta row {}", show(key)))?;
             if answer.revision > self.to.0 {
                 let digest = key.get(prefix.len()..).and_then(|it| it.try_into().ok());
-                let digest = digest.ok_or_else(|| StorageError::damaged("meta", format!("key {}", show(key))))?;
+                let digest =
+                    digest.ok_or_else(|| StorageError::damaged("meta", format!("key {}", show(key))))?;
                 let time = Timestamp::from_micros(answer.time);
                 let by_time = families::answered_by_time_key(time, self.store, digest);
                 self.batch.delete(Family::Meta, key)?;

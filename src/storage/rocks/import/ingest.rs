@@ -175,9 +175,10 @@ fn link(dir: &Path, name: &str) -> Result<std::path::PathBuf, StorageError> {
     drop(fs::remove_file(&link));
     match fs::hard_link(&file, &link) {
         Ok(()) => Ok(link),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(StorageError::damaged(file.display().to_string(), "is missing, and the import was not finished"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StorageError::damaged(
+            file.display().to_string(),
+            "is missing, and the import was not finished",
+        )),
         // A file system without links.
         Err(_) => fs::copy(&file, &link).map(|_| link).map_err(|error| io(&file, &error)),
     }
