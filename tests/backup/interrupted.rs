@@ -56,7 +56,7 @@ fn a_restore_that_is_killed_is_never_half_served() {
     let (mut nothing, mut half, mut complete) = (0, 0, 0);
     for round in 0..12_u32 {
         let mut process = command(&target).spawn().unwrap();
-        std::thread::sleep(Duration::from_micros(whole.as_micros() as u64 * u64::from(round) / 10));
+        std::thread::sleep(Duration::from_micros(whole.as_micros() as u64 * u64::from(round) / 5));
         // It may have ended.
         let _ = process.kill();
         process.wait().unwrap();

@@ -87,9 +87,9 @@ pub(super) fn change(engine: &Engine, store: StoreId, random: &mut Random, key: 
 }
 
 /// A token of this life of a directory.
-pub(super) fn at(engine: &Engine, store: StoreId, revision: Revision, time: Timestamp) -> At {
-    let incarnation = engine.newest(store).unwrap().incarnation;
-    At::Token(engine.seal(&Token { store, incarnation, revision, time }))
+fn at(engine: &Engine, store: StoreId, revision: Revision, time: Timestamp) -> Result<At, EngineError> {
+    let incarnation = engine.newest(store)?.incarnation;
+    Ok(At::Token(engine.seal(&Token { store, incarnation, revision, time })))
 }
 
 /// What a state answers.
@@ -107,7 +107,7 @@ pub(super) fn said(
     revision: Revision,
     time: Timestamp,
 ) -> Result<Said, EngineError> {
-    let at = at(engine, store, revision, time);
+    let at = at(engine, store, revision, time)?;
     let mut tuples = Vec::new();
     let request = ReadRequest { store, filter: TupleFilter::default(), after: None, at: at.clone() };
     engine.read(&request, &mut |read| {
