@@ -89,12 +89,15 @@ impl Engine {
     }
 }
 
-/// Takes the stores back: what was undone in each, and which were made later.
+/// What was undone in each store, and which stores were made later.
+type Undone = (Vec<(StoreId, Rewound)>, Vec<StoreId>);
+
+/// Takes the stores back.
 fn rewind(
     restored: &Restored,
     to: &RestoreTo,
     progress: &mut dyn FnMut(BackupStep),
-) -> Result<(Vec<(StoreId, Rewound)>, Vec<StoreId>), EngineError> {
+) -> Result<Undone, EngineError> {
     let database = restored.database();
     let find = |id: StoreId| database.store(id).ok_or(StorageError::NoStore(id));
     let (time, named, own) = match to {
