@@ -90,7 +90,11 @@ fn storage_error(error: &StorageError) -> ApiError {
         | StorageError::PurgeTooLarge { .. }
         | StorageError::TooManyReplaced(_)
         | StorageError::FutureTime { .. } => ApiError::validation(error.to_string()),
+        StorageError::ForeignBackups(_) | StorageError::NoBackupPlace(_) | StorageError::BackupInside(_) => {
+            ApiError::validation(error.to_string())
+        }
         StorageError::KeyReused
+        | StorageError::BackupsLocked(_)
         | StorageError::ImportInProgress(_)
         | StorageError::UnfinishedImport(_)
         | StorageError::SchemaChanged => ApiError::new(Code::Conflict, error.to_string()),

@@ -348,3 +348,10 @@ pub(super) struct PurgeRequest {
     pub(super) object: Option<String>,
     pub(super) compact: Option<bool>,
 }
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BackupRequest {
+    pub(super) directory: Option<String>,
+    pub(super) keep: Option<usize>,
+}

@@ -1,6 +1,7 @@
 //! The command line: a file a subcommand. Results go to standard output, messages to standard error.
 
 mod args;
+mod backup;
 mod changes;
 mod check;
 mod delete;
@@ -12,6 +13,7 @@ mod migrate;
 mod output;
 mod read;
 mod remote;
+mod restore;
 mod schema;
 mod serve;
 mod store;
@@ -52,7 +54,7 @@ Where:
 
 Exit codes:
   0  yes, or done
-  1  no: the check is denied, a test failed, a schema has problems, validation found damage
+  1  no: the check is denied, a test failed, a schema has problems, validation or verification found damage
   2  the command line cannot be understood
   3  failed: there is no answer; nothing was changed, unless the message says that this is not known";
 
@@ -86,6 +88,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Hold every family of a data directory against the others
     Validate(validate::ValidateArgs),
+    /// Copy a data directory while it is served; list and verify such backups
+    Backup(backup::BackupArgs),
+    /// Make a new data directory of a backup, as it was or as it had been before
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs the program on the arguments of the process.
@@ -113,6 +119,8 @@ pub fn run() -> Exit {
         Command::Watch(args) => watch::run(args, &mut out),
         Command::Serve(args) => serve::run(args, &mut out),
         Command::Validate(args) => validate::run(args, &mut out),
+        Command::Backup(args) => backup::run(args, &mut out),
+        Command::Restore(args) => restore::run(args, &mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit));
     result.unwrap_or_else(|error| output::fail(&error))

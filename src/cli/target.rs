@@ -2,6 +2,7 @@
 //!
 //! Each verb has one form for both, so that every command asks, prints and fails in one way.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,12 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
-    URL_FILE, ValidationForm, parse_retention,
+    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
+    SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
-    At, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest, ReadRequest, Settings,
-    StorageError, UsersetNode, WriteRequest,
+    At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest,
+    ReadRequest, Settings, StorageError, UsersetNode, WriteRequest,
 };
 use crate::eval::Work;
 use crate::schema::Tree;
@@ -320,6 +321,19 @@ impl Target {
                 Ok(Expanded { root: answer.root, token: engine.seal(&answer.token) })
             }
             Target::Remote(client) => client.expand(request),
+        }
+    }
+
+    /// Makes a backup at a place, on the server if one is asked; `progress` is told what is being done, as far as that is known here.
+    pub(super) fn backup(
+        &self,
+        place: &Path,
+        keep: Option<NonZero<usize>>,
+        progress: &mut dyn FnMut(BackupStep),
+    ) -> anyhow::Result<BackupDoneForm> {
+        match self {
+            Target::Local(engine) => Ok(BackupDoneForm::of(engine, &engine.backup(place, keep, progress)?)),
+            Target::Remote(client) => client.backup(place, keep),
         }
     }
 

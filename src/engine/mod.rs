@@ -3,6 +3,7 @@
 mod admission;
 mod assertions;
 mod at;
+mod backup;
 mod batch_check;
 mod changes;
 mod check;
@@ -27,6 +28,7 @@ mod programs;
 mod purge;
 mod read;
 mod read_schema;
+mod restore;
 mod retention;
 mod settings;
 mod store_stats;
@@ -48,11 +50,13 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, ChangeRecord, ClashKind, FilterError, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
-    StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
+    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, FilterError, Finding,
+    ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound, StorageError,
+    StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit, admit_stored};
 pub use at::At;
+pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};
 pub use check::{CheckAnswer, CheckRequest};
@@ -70,6 +74,7 @@ pub use precondition::{Precondition, PreconditionError};
 pub use purge::PurgeAnswer;
 pub use read::{ReadAnswer, ReadRequest, ReadTuple};
 pub use read_schema::{SchemaDocument, SchemaInfo};
+pub use restore::{RestoreAnswer, RestoreRequest, RestoreTo, RestoredStore};
 pub use settings::Settings;
 pub use store_stats::StoreStats;
 pub use view::View;
@@ -95,7 +100,11 @@ impl Engine {
     /// # Errors
     /// Whatever keeps the directory from being served: see [`StorageError`].
     pub fn open(dir: &Path, settings: Settings) -> Result<Engine, StorageError> {
-        let database = Arc::new(Database::open(dir, &settings.database)?);
+        Engine::serve(Database::open(dir, &settings.database)?, settings)
+    }
+
+    fn serve(database: Database, settings: Settings) -> Result<Engine, StorageError> {
+        let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database))?;
         let programs = programs::Programs::default();
         Ok(Engine { shared: Arc::new(Shared { database, programs, settings }), writer })

@@ -27,8 +27,9 @@ pub use reader::{Row, TupleReader};
 pub use recorder::{Reads, Recorder};
 pub use remembered::Remembered;
 pub use rocks::{
-    ClashKind, Collected, Database, DatabaseOptions, FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress,
-    Purged, StateReader,
+    BackedUpStore, Backup, BackupDone, BackupStep, ClashKind, Collected, Database, DatabaseOptions,
+    FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored, Rewound, StateReader,
+    list_backups, verify_backups,
 };
 pub use validate::{Finding, Validation};
 pub use writer::{Clashed, Commit, ImportPlan, Listener, Mark, Once, Plan, WriteError, Writer};

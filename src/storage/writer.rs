@@ -18,8 +18,8 @@ use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
 use super::rocks::{
-    Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged, StateReader,
-    UnderWay,
+    Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged,
+    StateReader, UnderWay,
 };
 use crate::tuple::{Object, Revision, SchemaId, StoreId, Timestamp, TupleKey};
 
@@ -345,6 +345,8 @@ impl Writer {
             return Ok(Some((unchanged, counts)));
         }
         progress(Progress::Ingesting);
+        // Here, so that writes to other stores go on while it waits for a backup.
+        let _no_backup = self.database.keep_backups_out();
         let commit = self.alone(move |database| {
             let under_way = database.begin();
             let time = database.commit_time(lock.head.time);

@@ -2,6 +2,7 @@
 
 mod assertions;
 mod bulk;
+mod backup;
 mod changes;
 mod check;
 mod expand;
@@ -71,6 +72,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/.well-known/authzen-configuration/stores/{store}", get(authzen::configuration))
         .route("/validate", post(validate::validate))
         .route("/compact", post(validate::compact))
+        .route("/backup", post(backup::backup))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })

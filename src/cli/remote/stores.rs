@@ -1,12 +1,18 @@
 //! Stores, and the data directory as a whole.
 
+use std::num::NonZero;
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::json;
 use ureq::http::StatusCode;
 
 use super::Client;
 use super::answer::{Answer, Refused, unsure};
-use crate::api::{CollectForm, CompactedForm, DeletedForm, PurgeForm, RetentionForm, StatsForm, StoreForm, ValidationForm};
+use crate::api::{
+    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PurgeForm, RetentionForm, StatsForm, StoreForm,
+    ValidationForm,
+};
 use crate::engine::{DeleteRequest, DeleteWhat, StorageError, TupleFilter};
 use crate::tuple::{Object, StoreId, Timestamp};
 
@@ -111,6 +117,16 @@ impl Client {
 
     pub(in crate::cli) fn compact(&self) -> anyhow::Result<CompactedForm> {
         self.post("/compact", &json!({})).patiently().send().map_err(unsure)?.form()
+    }
+
+    pub(in crate::cli) fn backup(
+        &self,
+        place: &Path,
+        keep: Option<NonZero<usize>>,
+    ) -> anyhow::Result<BackupDoneForm> {
+        let place = place.to_str().with_context(|| format!("`{}` is not UTF-8", place.display()))?;
+        let body = json!({ "directory": place, "keep": keep.map(NonZero::get) });
+        self.post("/backup", &body).patiently().send().map_err(unsure)?.form()
     }
 
     pub(in crate::cli) fn validate(&self) -> anyhow::Result<ValidationForm> {

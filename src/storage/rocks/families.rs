@@ -107,6 +107,10 @@ pub(in crate::storage) fn horizon_key(store: u32) -> Vec<u8> {
     of_store(HORIZON, store)
 }
 
+pub(in crate::storage) fn answered_prefix(store: u32) -> Vec<u8> {
+    of_store(ANSWERED, store)
+}
+
 pub(in crate::storage) fn answered_key(store: u32, key: [u8; 16]) -> Vec<u8> {
     [&of_store(ANSWERED, store)[..], &key].concat()
 }

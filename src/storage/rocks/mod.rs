@@ -2,6 +2,7 @@
 
 mod answered;
 mod apply;
+mod backup;
 mod clock;
 mod collect;
 mod directory;
@@ -12,13 +13,15 @@ mod log;
 mod open;
 mod pins;
 mod purge;
+mod restore;
+mod rewind;
 mod seal;
 mod state;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -28,18 +31,21 @@ use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
 use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
+pub use backup::{BackedUpStore, Backup, BackupDone, BackupStep, list_backups, verify_backups};
 use clock::Clock;
 pub(super) use clock::UnderWay;
 pub use collect::Collected;
+pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use import::Lock;
 pub use import::{ClashKind, FileImport, OnStored, Place, Prepared, Progress};
-pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
 use open::Closing;
 pub use open::DatabaseOptions;
 pub use pins::Pin;
 use pins::Pins;
 pub use purge::Purged;
+pub use restore::Restored;
+pub use rewind::Rewound;
 pub use state::StateReader;
 
 /// An open data directory.
@@ -53,6 +59,8 @@ pub struct Database {
     pins: Arc<Pins>,
     /// Stores that an import has to itself.
     importing: DashMap<u32, ()>,
+    /// Held by whoever takes in table files, and by a backup, which must not see the half of it.
+    ingesting: Mutex<()>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.

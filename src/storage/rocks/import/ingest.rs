@@ -10,7 +10,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use rocksdb::IngestExternalFileOptions;
 
@@ -54,6 +54,12 @@ impl Drop for Lock {
 }
 
 impl Database {
+    /// To be held around [`Database::ingest`], outside of the writer's thread: a backup holds it too, and must not see the journal
+    /// of an import whose files it does not have.
+    pub(in crate::storage) fn keep_backups_out(&self) -> MutexGuard<'_, ()> {
+        self.ingesting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses to change a store that an import has to itself.
     pub(in crate::storage) fn check_unlocked(&self, id: StoreId) -> Result<(), StorageError> {
         match self.store_number(id) {
@@ -196,9 +202,10 @@ fn link(dir: &Path, name: &str) -> Result<std::path::PathBuf, StorageError> {
     drop(fs::remove_file(&link));
     match fs::hard_link(&file, &link) {
         Ok(()) => Ok(link),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(StorageError::damaged(file.display().to_string(), "is missing, and the import was not finished"))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(StorageError::damaged(
+            file.display().to_string(),
+            "is missing, and the import was not finished",
+        )),
         // A file system without links.
         Err(_) => fs::copy(&file, &link).map(|_| link).map_err(|error| io(&file, &error)),
     }
