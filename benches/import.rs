@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::Parser;
 use rocksdb::{
-    BlockBasedOptions, ColumnFamilyDescriptor, DB, DBCompressionType, IngestExternalFileOptions, IteratorMode, Options,
-    SstFileWriter, WriteBatch, WriteOptions,
+    BlockBasedOptions, ColumnFamilyDescriptor, DB, DBCompressionType, IngestExternalFileOptions,
+    IteratorMode, Options, SstFileWriter, WriteBatch, WriteOptions,
 };
 use stonetown::engine::{Engine, FileImportRequest, OnDuplicate, Place, Settings};
 use stonetown::schema::read_schema;
@@ -84,7 +84,12 @@ fn main() -> anyhow::Result<()> {
         rates.push(ratio);
     }
     rates.sort_by(f64::total_cmp);
-    writeln!(out, "RATIO import by files: {:.3} of the raw writer (median of {})", rates[rates.len() / 2], rates.len())?;
+    writeln!(
+        out,
+        "RATIO import by files: {:.3} of the raw writer (median of {})",
+        rates[rates.len() / 2],
+        rates.len()
+    )?;
     Ok(())
 }
 
@@ -120,7 +125,6 @@ fn import(data: &Path, input: &Path, schema: &str, memory_bytes: usize) -> anyho
             import.checkpoint(&number.to_string())?;
         }
     }
-    eprintln!("read after {:?}", start.elapsed());
     let answer = import
         .finish(&mut |place, clash, _| panic!("{place:?}: {clash:?}"), &|_| ())?
         .context("the import was ended")?;

@@ -75,12 +75,16 @@ fn fga_writes_our_exports() {
     let mut exports = Vec::new();
     for (at, name) in ["from", "csv", "json", "yaml"].into_iter().enumerate() {
         let store = format!("exports-{name}");
-        run(Path::new(env!("CARGO_BIN_EXE_stonetown")), &["store", "create", "--name", &store, "--url", &server.url]);
+        run(
+            Path::new(env!("CARGO_BIN_EXE_stonetown")),
+            &["store", "create", "--name", &store, "--url", &server.url],
+        );
         stonetown(&store, &["schema", "write", &file("schema.fga")]);
         if at == 0 {
             stonetown(&store, &["import", &file("in.txt")]);
         } else {
-            let list = run(Path::new(env!("CARGO_BIN_EXE_stonetown")), &["store", "list", "--url", &server.url]);
+            let list =
+                run(Path::new(env!("CARGO_BIN_EXE_stonetown")), &["store", "list", "--url", &server.url]);
             let line = list.lines().find(|line| line.contains(&store)).unwrap();
             let id = line.split_whitespace().next().unwrap();
             let export = file(&format!("out.{name}"));

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::routes::change_json;
 use crate::engine::{
-    Backup, BackupAnswer, BackupDone, Cause, CollectAnswer, DeleteAnswer, Engine, EngineError, Moment, Period,
-    Prepared, PurgeAnswer, RestoreAnswer, Retention, SchemaDocument, SchemaInfo, Since, StorageError,
+    Backup, BackupAnswer, BackupDone, Cause, CollectAnswer, DeleteAnswer, Engine, EngineError, Moment,
+    Period, Prepared, PurgeAnswer, RestoreAnswer, Retention, SchemaDocument, SchemaInfo, Since, StorageError,
     StoreRecord, StoreStats, Until, Validation,
 };
 use crate::tuple::{Revision, StoreId, Timestamp, Token};

@@ -33,18 +33,16 @@ pub fn export<W: Write>(
     let has_expiry = format == Format::Csv && state.has_ends()?;
     let mut writer = TupleWriter::new(out, WriterOptions { format, compression, has_expiry })?;
     let mut failed = None;
-    state.visit(&mut |key, row| {
-        match writer.write_parts(&key, row.condition.as_ref(), row.expires_at) {
-            Ok(()) => {
-                if writer.tuples().is_multiple_of(PROGRESS) {
-                    progress(writer.tuples());
-                }
-                ControlFlow::Continue(())
+    state.visit(&mut |key, row| match writer.write_parts(&key, row.condition.as_ref(), row.expires_at) {
+        Ok(()) => {
+            if writer.tuples().is_multiple_of(PROGRESS) {
+                progress(writer.tuples());
             }
-            Err(error) => {
-                failed = Some(error);
-                ControlFlow::Break(())
-            }
+            ControlFlow::Continue(())
+        }
+        Err(error) => {
+            failed = Some(error);
+            ControlFlow::Break(())
         }
     })?;
     if let Some(error) = failed {

@@ -216,9 +216,7 @@ impl<'e> Import<'e> {
         }
         match self.state {
             State::Files(import) => {
-                let mut clash = |place, clash, tuple: TupleKey| {
-                    untaken(place, clashed(&tuple, clash))
-                };
+                let mut clash = |place, clash, tuple: TupleKey| untaken(place, clashed(&tuple, clash));
                 let done = import.finish(&mut clash, progress)?;
                 Ok(done.map(|done| ImportAnswer { token: done.token, counts: done.counts }))
             }

@@ -58,8 +58,12 @@ impl Reason {
 
     /// A reason in the words of a server, which has fewer kinds than it has mistakes.
     pub fn told(kind: &str, text: &str) -> Reason {
-        let known =
-            ["is not let in by the schema", "is in the input before", "is stored already", "is stored otherwise"];
+        let known = [
+            "is not let in by the schema",
+            "is in the input before",
+            "is stored already",
+            "is stored otherwise",
+        ];
         let kind = known.into_iter().find(|known| *known == kind).unwrap_or("is refused by the server");
         Reason::new(kind, text)
     }

@@ -80,8 +80,11 @@ pub fn import_inputs(
     let before: u64 = inputs.iter().take(from.input).filter_map(|input| input.bytes).sum();
     let (mut bytes, mut tuples) = (before, 0);
     for (number, input) in inputs.iter().enumerate().skip(from.input) {
-        let position =
-            if number == from.input { Position { bytes: from.bytes, line: from.line } } else { Position::default() };
+        let position = if number == from.input {
+            Position { bytes: from.bytes, line: from.line }
+        } else {
+            Position::default()
+        };
         let mut lines = TupleLines::open(input, position)?;
         let mut since = 0;
         while let Some(line) = lines.next()? {

@@ -50,7 +50,9 @@ pub(super) struct DeleteArgs {
 pub(super) fn run(args: DeleteArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let what = match (args.filter, args.object, args.all) {
         (Some(filter), _, _) if filter == TupleFilter::default() => {
-            return Err(Misunderstood::new("this filter matches every tuple: say `--all` if that is meant").into());
+            return Err(
+                Misunderstood::new("this filter matches every tuple: say `--all` if that is meant").into()
+            );
         }
         (Some(filter), _, _) => DeleteWhat::Matching(filter),
         (None, Some(object), _) => DeleteWhat::Naming(object),

@@ -16,8 +16,8 @@ use super::remote::{Client, ServerUrl};
 use super::target::Target;
 use super::write::Duplicate;
 use crate::bulk::{
-    BadLines, BadLinesPolicy, Doing, Format, ImportAnswer, ImportOptions, Input, MEMORY_BYTES, PART_TUPLES, Ran, Way,
-    import_inputs,
+    BadLines, BadLinesPolicy, Doing, Format, ImportAnswer, ImportOptions, Input, MEMORY_BYTES, PART_TUPLES,
+    Ran, Way, import_inputs,
 };
 use crate::engine::{Engine, Place, Prepared, Progress, digest};
 use crate::tuple::{SchemaId, StoreId};
@@ -139,7 +139,8 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
     if let Some(url) = &args.from_openfga {
         let mut client = Client::new(url.clone());
         if let Some(file) = &args.from_key_file {
-            let key = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+            let key =
+                std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
             client = client.with_key(key.trim().to_owned());
         }
         let (target, store) = args.store.open()?;
@@ -170,7 +171,8 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
         memory_bytes: args.memory << 20,
         part_tuples: args.part,
     };
-    let mut bad = BadLines::new(policy, !args.restart).context("the report of bad lines cannot be written")?;
+    let mut bad =
+        BadLines::new(policy, !args.restart).context("the report of bad lines cannot be written")?;
     let bar = Bar::new(bytes);
     let imported = match &target {
         Target::Local(engine) => local(engine, options, &inputs, &mut bad, &bar),
@@ -221,7 +223,8 @@ fn local(
     bad: &mut BadLines,
     bar: &Bar,
 ) -> anyhow::Result<Imported> {
-    let Ran { resumed, answer, so_far } = import_inputs(engine, options, inputs, bad, &|doing| bar.show(doing))?;
+    let Ran { resumed, answer, so_far } =
+        import_inputs(engine, options, inputs, bad, &|doing| bar.show(doing))?;
     let is_ended = answer.is_none();
     let Some(ImportAnswer { token, counts }) = answer.or(so_far) else {
         return Ok(Imported { resumed, is_ended, ..Imported::default() });
@@ -236,7 +239,9 @@ fn policy(words: &[String]) -> Result<BadLinesPolicy, Misunderstood> {
         ["stop"] => Ok(BadLinesPolicy::Stop),
         ["skip"] => Ok(BadLinesPolicy::Skip),
         ["report", file] => Ok(BadLinesPolicy::Report(file.into())),
-        ["report"] => Err(Misunderstood::new("`--on-error report` needs a file: `--on-error report bad-lines.jsonl`")),
+        ["report"] => {
+            Err(Misunderstood::new("`--on-error report` needs a file: `--on-error report bad-lines.jsonl`"))
+        }
         _ => Err(Misunderstood::new(format_args!(
             "`--on-error {}` is not understood: say `stop`, `skip` or `report FILE`",
             words.join(" ")
@@ -247,7 +252,8 @@ fn policy(words: &[String]) -> Result<BadLinesPolicy, Misunderstood> {
 /// The same for the same command on the same files.
 fn identity(args: &ImportArgs, store: StoreId, way: Way, inputs: &[Input]) -> anyhow::Result<[u8; 16]> {
     let ImportArgs { on_duplicate, on_error, schema, dry_run, .. } = args;
-    let mut parts = vec![store.to_string(), format!("{way:?} {on_duplicate:?} {on_error:?} {schema:?} {dry_run}")];
+    let mut parts =
+        vec![store.to_string(), format!("{way:?} {on_duplicate:?} {on_error:?} {schema:?} {dry_run}")];
     for input in inputs {
         let mut part = format!("{} {}", input.name(), input.format);
         if !input.is_stdin() {
@@ -279,7 +285,8 @@ fn print(imported: &Imported, bad: u64, is_trial: bool, out: &mut Output) -> any
         || {
             let would = if is_trial { "would be written" } else { "written" };
             let mut text = format!("{written} tuples {would}");
-            for (count, what) in [(*replaced, "replaced"), (*unchanged, "there already"), (bad, "bad lines")] {
+            for (count, what) in [(*replaced, "replaced"), (*unchanged, "there already"), (bad, "bad lines")]
+            {
                 if count > 0 {
                     text.push_str(&format!(", {count} {what}"));
                 }
@@ -309,9 +316,8 @@ const TICK: Duration = Duration::from_millis(200);
 impl Bar {
     fn new(bytes: Option<u64>) -> Bar {
         let bar = match bytes {
-            Some(bytes) => ProgressBar::new(bytes).with_style(style(
-                "reading {bar:30} {bytes}/{total_bytes}, {msg} tuples, {eta} left",
-            )),
+            Some(bytes) => ProgressBar::new(bytes)
+                .with_style(style("reading {bar:30} {bytes}/{total_bytes}, {msg} tuples, {eta} left")),
             None => ProgressBar::new_spinner().with_style(style("{spinner} reading {msg} tuples")),
         };
         bar.enable_steady_tick(TICK);

@@ -19,7 +19,7 @@ use super::output::{Output, tell};
 use super::remote::{Client, Source, SourceChange};
 use super::target::Target;
 use crate::engine::{
-    At, CheckRequest, EngineError, Given, ImportPart, OnDuplicate, OnMissing, Place, ReadRequest, UntakenReason,
+    At, CheckRequest, Given, ImportPart, OnDuplicate, OnMissing, Place, ReadRequest, UntakenReason,
     WriteRequest,
 };
 use crate::schema::read_json;
@@ -58,7 +58,10 @@ pub(super) fn run(
     let place = source.end_of_changes(&since.to_string())?;
     let schemas = copy_schemas(&source, target, store)?;
     let Some((latest, latest_here)) = schemas.last() else {
-        bail!("store `{}` of the source has no authorization model: there is nothing to migrate", source.store());
+        bail!(
+            "store `{}` of the source has no authorization model: there is nothing to migrate",
+            source.store()
+        );
     };
     let mut copy = Copying { target, store, schemas: &schemas, untaken: Vec::new(), untaken_total: 0 };
     let mut tuples = 0;
@@ -363,7 +366,12 @@ fn stop_when_told() -> anyhow::Result<Arc<AtomicBool>> {
 
 impl Target {
     /// Writes tuples, in place of what is there; answers those that the schema does not let in.
-    fn import_part(&self, store: StoreId, schema: SchemaId, tuples: Vec<Tuple>) -> anyhow::Result<Vec<Tuple>> {
+    fn import_part(
+        &self,
+        store: StoreId,
+        schema: SchemaId,
+        tuples: Vec<Tuple>,
+    ) -> anyhow::Result<Vec<Tuple>> {
         match self {
             Target::Local(engine) => {
                 let kept = tuples.clone();
@@ -377,7 +385,7 @@ impl Target {
                     is_strict: false,
                     is_trial: false,
                 });
-                let answer = answer.map_err(EngineError::from)?;
+                let answer = answer?;
                 let untaken = answer.untaken.iter().filter_map(|it| match it.reason {
                     UntakenReason::Rejected(_) => kept.get(it.place.line as usize).cloned(),
                     UntakenReason::Clash(_) => None,

@@ -92,7 +92,10 @@ async fn collect_regularly(engine: Arc<Engine>, pause: Duration, stop: Arc<Atomi
                 }
                 match engine.collect(store.id, None, &mut |_| flow()) {
                     // Deleted meanwhile, or to be asked again later.
-                    Ok(_) | Err(EngineError::Storage(StorageError::NoStore(_) | StorageError::ImportInProgress(_))) => {}
+                    Ok(_)
+                    | Err(EngineError::Storage(
+                        StorageError::NoStore(_) | StorageError::ImportInProgress(_),
+                    )) => {}
                     Err(error) => tell(format_args!("stonetown: collecting store {}: {error}", store.id)),
                 }
             }

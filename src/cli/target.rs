@@ -11,8 +11,8 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
-    SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm, parse_retention,
+    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm,
+    SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
     At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest,

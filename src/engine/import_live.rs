@@ -98,7 +98,9 @@ impl Engine {
         let (token, changed) = match result {
             Ok(commit) => (self.token(store.id, commit.revision, commit.time), commit.changes as u64),
             Err(crate::storage::WriteError::Refused(PartRefused::Untaken)) => match &found {
-                Ok(((revision, time, changes), _)) => (self.token(store.id, *revision, *time), *changes as u64),
+                Ok(((revision, time, changes), _)) => {
+                    (self.token(store.id, *revision, *time), *changes as u64)
+                }
                 Err(_) => return Err(EngineError::NoSchema(store.id)),
             },
             Err(crate::storage::WriteError::Refused(PartRefused::Engine(error))) => return Err(error),

@@ -78,7 +78,10 @@ pub(super) fn encode_limits(
 }
 
 /// When a tuple of these limits ends.
-pub(super) fn decode_end(limits: &[u8], place: &dyn Fn() -> String) -> Result<Option<Timestamp>, StorageError> {
+pub(super) fn decode_end(
+    limits: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<Option<Timestamp>, StorageError> {
     if limits == [0, 0] {
         return Ok(None);
     }

@@ -163,7 +163,8 @@ const BAD: [&[u8]; 10] = [
 
 #[test]
 fn bad_lines_are_reported_by_number_and_reason_and_good_ones_go_in() {
-    let setting = |name: &str, usual: usize| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
+    let setting =
+        |name: &str, usual: usize| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
     let (good, bad) = (setting("STONETOWN_LINES", 20_000), setting("STONETOWN_BAD_LINES", 200));
     let place = Place::local();
     let mut file = std::io::BufWriter::new(fs::File::create(place.file("in.csv")).unwrap());
@@ -216,10 +217,19 @@ fn bad_lines_are_reported_by_number_and_reason_and_good_ones_go_in() {
 #[test]
 fn duplicates_are_bad_lines_left_or_replaced() {
     let place = Place::local();
-    let input = place.write("in.txt", "doc:1#viewer@user:anne\ndoc:2#viewer@user:anne\ndoc:1#viewer@user:anne\n");
+    let input =
+        place.write("in.txt", "doc:1#viewer@user:anne\ndoc:2#viewer@user:anne\ndoc:1#viewer@user:anne\n");
     let output = place.run(&["import", &input, "--way", "files", "--on-error", "skip"]);
-    assert!(told(&output).contains("line 3: `doc:1#viewer@user:anne` is in the input before: line 1"), "{}", told(&output));
-    assert!(place.ok(&["import", &input, "--on-duplicate", "ignore"]).starts_with("0 tuples written, 3 there already"));
+    assert!(
+        told(&output).contains("line 3: `doc:1#viewer@user:anne` is in the input before: line 1"),
+        "{}",
+        told(&output)
+    );
+    assert!(
+        place
+            .ok(&["import", &input, "--on-duplicate", "ignore"])
+            .starts_with("0 tuples written, 3 there already")
+    );
     let other = place.write("other.txt", "doc:1#viewer@user:anne with soon {\"level\":1}\n");
     let output = place.run(&["import", &other, "--way", "files", "--on-duplicate", "ignore"]);
     assert_eq!(output.status.code(), Some(1));
@@ -257,7 +267,11 @@ fn a_server_imports_and_exports_the_same() {
             assert_eq!(place.export(format), local.export(format), "{way}, {format}");
         }
         let clash = place.run(&["import", &input, "--way", way, "--on-error", "skip"]);
-        assert!(told(&clash).contains("in.txt: line 1: `doc:zwei#viewer@user:anne` is stored already"), "{}", told(&clash));
+        assert!(
+            told(&clash).contains("in.txt: line 1: `doc:zwei#viewer@user:anne` is stored already"),
+            "{}",
+            told(&clash)
+        );
         place.ok(&["delete", "--all"]);
     }
 }
@@ -271,7 +285,11 @@ fn a_named_stream_goes_on_in_further_requests() {
     let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
     let url = format!("{}/stores/{store}/import", served.url);
     let lines = |from: u64, to: u64| -> String {
-        (from..to).map(|n| format!("{}\n", json!({"object": format!("doc:{n}"), "relation": "viewer", "user": "user:a"}))).collect()
+        (from..to)
+            .map(|n| {
+                format!("{}\n", json!({"object": format!("doc:{n}"), "relation": "viewer", "user": "user:a"}))
+            })
+            .collect()
     };
     for way in ["live", "files"] {
         let send = |query: &str, body: String| {
@@ -307,7 +325,8 @@ fn a_named_stream_goes_on_in_further_requests() {
 fn a_live_store_is_copied_and_followed() {
     let served = Served::start();
     let source = Place::on(&served);
-    let input = source.write("in.txt", ["doc:old#viewer@user:anne", TUPLES[0], TUPLES[2], TUPLES[3], TUPLES[4]].join("\n"));
+    let input = source
+        .write("in.txt", ["doc:old#viewer@user:anne", TUPLES[0], TUPLES[2], TUPLES[3], TUPLES[4]].join("\n"));
     source.ok(&["import", &input]);
     // A later schema, which lets fewer in.
     let later = source.write("later.fga", SCHEMA.replace("user, user:*, group#member", "user, user:*"));

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use stonetown::engine::{
-    At, ChangesFrom, ChangesRequest, EngineError, FileImportRequest, OnDuplicate, OnMissing, Place, StorageError,
-    WriteRequest,
+    At, ChangesFrom, ChangesRequest, EngineError, FileImportRequest, OnDuplicate, OnMissing, Place,
+    StorageError, WriteRequest,
 };
 use stonetown::storage::Retention;
 use stonetown::tuple::Tuple;
@@ -27,7 +27,12 @@ fn request(world: &World, on_duplicate: OnDuplicate) -> FileImportRequest {
 }
 
 /// Imports by files, in as many runs as chance has it. The lines that could not be taken; none: nothing was to be done.
-fn import_files(world: &mut World, input: &[Tuple], on_duplicate: OnDuplicate, random: &mut Random) -> Vec<u64> {
+fn import_files(
+    world: &mut World,
+    input: &[Tuple],
+    on_duplicate: OnDuplicate,
+    random: &mut Random,
+) -> Vec<u64> {
     let mut import = world.engine().import_files(request(world, on_duplicate)).unwrap();
     assert!(import.resumed().is_none());
     for (line, tuple) in (1..).zip(input) {
@@ -67,12 +72,13 @@ fn import_live(world: &mut World, input: &[Tuple], on_duplicate: OnDuplicate) {
 }
 
 fn policy(random: &mut Random) -> OnDuplicate {
-    [OnDuplicate::Error, OnDuplicate::Ignore, OnDuplicate::Replace][random.below(3) as usize]
+    [OnDuplicate::Error, OnDuplicate::Ignore, OnDuplicate::Replace][random.below(3)]
 }
 
 #[test]
 fn imports_among_writes_leave_what_the_model_leaves() {
-    let setting = |name: &str, usual| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
+    let setting =
+        |name: &str, usual| std::env::var(name).ok().and_then(|it| it.parse().ok()).unwrap_or(usual);
     let (seed, rounds) = (setting("STONETOWN_SEED", 1), setting("STONETOWN_ROUNDS", 25));
     let (mut imports, mut untaken) = (0, 0);
     for seed in seed..seed + rounds {
@@ -152,7 +158,8 @@ fn a_trial_changes_nothing() {
 #[test]
 fn an_interrupted_import_goes_on_where_it_was_and_another_one_is_refused() {
     let mut world = World::new();
-    let tuples: Vec<Tuple> = (0..30).map(|n| format!("doc:{n:02}#viewer@user:anne").parse().unwrap()).collect();
+    let tuples: Vec<Tuple> =
+        (0..30).map(|n| format!("doc:{n:02}#viewer@user:anne").parse().unwrap()).collect();
     {
         let mut import = world.engine().import_files(request(&world, OnDuplicate::Error)).unwrap();
         for (line, tuple) in (1..).zip(&tuples[..20]) {

@@ -44,7 +44,7 @@ impl Place {
         for n in 0..TUPLES {
             // No order, some twice, some with an end.
             let at = n.wrapping_mul(2_654_435_761) % (TUPLES - TUPLES / 50);
-            let end = if at % 17 == 0 { "2100-01-01T00:00:00Z" } else { "" };
+            let end = if at.is_multiple_of(17) { "2100-01-01T00:00:00Z" } else { "" };
             match at % 3 {
                 0 => writeln!(input, "folder:{at:07},parent,folder:{:07},{end}", at / 10)?,
                 _ => writeln!(input, "folder:{at:07},viewer,user:person-{},{end}", at % 977)?,

@@ -173,7 +173,8 @@ impl World {
     pub(crate) fn is_sound(&self) -> bool {
         let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));
         // By going round until nothing more is found.
-        let round = |holds: &dyn Fn(&str, &Relation, &BTreeSet<(String, String)>) -> bool| {
+        type Holds<'h> = &'h dyn Fn(&str, &Relation, &BTreeSet<(String, String)>) -> bool;
+        let round = |holds: Holds<'_>| {
             let mut found = BTreeSet::new();
             loop {
                 let next: BTreeSet<(String, String)> = all()

@@ -29,9 +29,11 @@ pub(super) async fn delete(
                 let message = "pass `filter` or `object`; a filter that matches all is `@*`";
                 return Err(ApiError::validation(message));
             }
-            (filter, "") => DeleteWhat::Matching(filter.parse::<TupleFilter>().map_err(|error| {
-                ApiError::validation(format!("`filter`: {error}"))
-            })?),
+            (filter, "") => DeleteWhat::Matching(
+                filter
+                    .parse::<TupleFilter>()
+                    .map_err(|error| ApiError::validation(format!("`filter`: {error}")))?,
+            ),
             ("", object) => {
                 let object = ObjectRef::parse(object);
                 let object = object.map_err(|error| ApiError::validation(format!("`object`: {error}")))?;

@@ -39,8 +39,9 @@ impl Asked {
     fn read(app: &App, store: &str, query: &Parameters, headers: &HeaderMap) -> Result<Asked, ApiError> {
         let id = store_id(app, store, "ExportRequest")?;
         let filter = query.text("filter")?;
-        let filter =
-            filter.parse().map_err(|error| ApiError::validation(format!("parsing field \"filter\": {error}")))?;
+        let filter = filter
+            .parse()
+            .map_err(|error| ApiError::validation(format!("parsing field \"filter\": {error}")))?;
         let format = match query.text("format")? {
             "" => Format::JsonLines,
             text => text.parse().map_err(ApiError::validation)?,

@@ -125,7 +125,9 @@ impl Asked {
         let is_strict = match query.text("on_error")? {
             "" | "stop" => true,
             "skip" => false,
-            other => return Err(ApiError::validation(format!("`on_error` is `{other}`: pass `stop` or `skip`"))),
+            other => {
+                return Err(ApiError::validation(format!("`on_error` is `{other}`: pass `stop` or `skip`")));
+            }
         };
         let schema = match query.text("schema")? {
             "" => None,
@@ -158,7 +160,8 @@ impl Asked {
 
 fn read_line(position: &str) -> Result<u64, ApiError> {
     position.parse().map_err(|_| {
-        let message = "this import was begun by `stonetown import` on the data directory: go on with it there";
+        let message =
+            "this import was begun by `stonetown import` on the data directory: go on with it there";
         ApiError::new(Code::Conflict, message)
     })
 }
@@ -263,7 +266,9 @@ fn run(
     }
     match take(app, import, &asked, pieces, told) {
         Ok(last) => told.tell_last(&last),
-        Err(error) => told.tell_last(&json!({ "error": { "code": error.code.name(), "message": error.message } })),
+        Err(error) => {
+            told.tell_last(&json!({ "error": { "code": error.code.name(), "message": error.message } }))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
 
 mod assertions;
-mod bulk;
 mod backup;
+mod bulk;
 mod changes;
 mod check;
 mod expand;

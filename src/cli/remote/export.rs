@@ -10,7 +10,11 @@ use crate::cli::export::Exported;
 
 impl Client {
     /// Writes what the server sends. A connection that breaks is an error.
-    pub(in crate::cli) fn export<W: Write>(&self, what: &Exported, mut out: W) -> anyhow::Result<(String, W)> {
+    pub(in crate::cli) fn export<W: Write>(
+        &self,
+        what: &Exported,
+        mut out: W,
+    ) -> anyhow::Result<(String, W)> {
         let compression = match what.compression {
             Compression::None => "none",
             Compression::Gzip => "gzip",

@@ -29,7 +29,16 @@ impl Client {
         doing: &dyn Fn(Doing),
     ) -> anyhow::Result<Imported> {
         let name: String = options.identity.iter().map(|byte| format!("{byte:02x}")).collect();
-        let mut upload = Upload { client: self, options, name, inputs, sent: 0, taken: 0, body: Vec::new(), places: VecDeque::new() };
+        let mut upload = Upload {
+            client: self,
+            options,
+            name,
+            inputs,
+            sent: 0,
+            taken: 0,
+            body: Vec::new(),
+            places: VecDeque::new(),
+        };
         // Of a trial nothing is kept.
         if !options.restart && !options.is_trial {
             upload.taken = upload.ask()?;
@@ -115,7 +124,7 @@ impl Upload<'_> {
             .query("on_duplicate", on_duplicate)
             .query("on_error", on_error);
         match self.options.schema {
-            Some(schema) => call.query("schema", &schema.to_string()),
+            Some(schema) => call.query("schema", schema.to_string()),
             None => call,
         }
     }
@@ -154,9 +163,9 @@ impl Upload<'_> {
         let lines = body.iter().filter(|&&byte| byte == b'\n').count() as u64;
         let mut call = self
             .call_query(self.client.post_lines(self.path(), body))
-            .query("from", &(self.sent - lines).to_string())
-            .query("more", &has_more.to_string())
-            .query("dry_run", &self.options.is_trial.to_string());
+            .query("from", (self.sent - lines).to_string())
+            .query("more", has_more.to_string())
+            .query("dry_run", self.options.is_trial.to_string());
         if is_begin && self.options.restart {
             call = call.query("restart", "true");
         }
@@ -167,7 +176,8 @@ impl Upload<'_> {
             if let Some(told) = event.get("bad") {
                 let Place { input, line } = self.place(told["line"].as_u64().unwrap_or(0));
                 let file = self.inputs.get(input as usize).map(Input::name).unwrap_or_default();
-                let reason = Reason::told(told["kind"].as_str().unwrap_or(""), told["reason"].as_str().unwrap_or(""));
+                let reason =
+                    Reason::told(told["kind"].as_str().unwrap_or(""), told["reason"].as_str().unwrap_or(""));
                 let _ = bad.take(&file, line, &reason, b"")?;
             } else {
                 last = event;
@@ -178,7 +188,11 @@ impl Upload<'_> {
             self.places.pop_front();
         }
         if let Some(error) = last.get("error") {
-            anyhow::bail!("the server at {} says: {}", self.client.url(), error["message"].as_str().unwrap_or(""));
+            anyhow::bail!(
+                "the server at {} says: {}",
+                self.client.url(),
+                error["message"].as_str().unwrap_or("")
+            );
         }
         for (event, field) in [("done", "did"), ("more", "so_far"), ("ended", "so_far")] {
             let Some(found) = last.get(event) else { continue };
@@ -233,7 +247,11 @@ impl Client {
                 untaken.extend(tuples.get((line as usize).wrapping_sub(1)).cloned());
             }
             if let Some(error) = event.get("error") {
-                anyhow::bail!("the server at {} says: {}", self.url(), error["message"].as_str().unwrap_or(""));
+                anyhow::bail!(
+                    "the server at {} says: {}",
+                    self.url(),
+                    error["message"].as_str().unwrap_or("")
+                );
             }
         }
         Ok(untaken)
@@ -254,6 +272,7 @@ impl Client {
 /// The events of an answer.
 fn events(body: &[u8]) -> impl Iterator<Item = anyhow::Result<Value>> + '_ {
     body.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
-        serde_json::from_slice(line).with_context(|| format!("the server says `{}`", String::from_utf8_lossy(line)))
+        serde_json::from_slice(line)
+            .with_context(|| format!("the server says `{}`", String::from_utf8_lossy(line)))
     })
 }

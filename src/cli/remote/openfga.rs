@@ -123,7 +123,8 @@ impl Source {
         loop {
             let body = json!({ "page_size": 100, "continuation_token": place });
             let page: TuplesPage = self.client.post(self.path("read"), &body).send()?.form()?;
-            let tuples = page.tuples.into_iter().map(|found| read(found.key)).collect::<anyhow::Result<_>>()?;
+            let tuples =
+                page.tuples.into_iter().map(|found| read(found.key)).collect::<anyhow::Result<_>>()?;
             place = page.continuation_token;
             if visit(tuples)?.is_break() || place.is_empty() {
                 return Ok(());

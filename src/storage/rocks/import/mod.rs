@@ -223,8 +223,14 @@ impl FileImport {
             next_run: 0,
             merge: None,
         });
-        let import =
-            FileImport { dir, state, chunks: Default::default(), chunk_bytes, sorters: None, limits: Vec::new() };
+        let import = FileImport {
+            dir,
+            state,
+            chunks: Default::default(),
+            chunk_bytes,
+            sorters: None,
+            limits: Vec::new(),
+        };
         import.remove_strays()?;
         Ok(import)
     }
@@ -270,7 +276,13 @@ impl FileImport {
             let job = Job { number, path: self.dir.join(file), chunk };
             sorter.send(job).map_err(|_| StorageError::Io("a sorting thread has stopped".to_owned()))?;
         }
-        sorters.under_way.push_back(UnderWay { number, done: 0, tuples, position: position.to_owned(), files });
+        sorters.under_way.push_back(UnderWay {
+            number,
+            done: 0,
+            tuples,
+            position: position.to_owned(),
+            files,
+        });
         self.collect(1)?;
         let sorters = self.sorters.as_mut();
         if let Some([forward, backward]) = sorters.and_then(|sorters| sorters.spare.pop()) {
@@ -356,8 +368,7 @@ impl FileImport {
             },
         };
         let rules = Rules { on_stored, now: Timestamp::from_micros(merge.now) };
-        let paths =
-            |names: &[String]| names.iter().map(|name| self.dir.join(name)).collect::<Vec<PathBuf>>();
+        let paths = |names: &[String]| names.iter().map(|name| self.dir.join(name)).collect::<Vec<PathBuf>>();
         let merging = Merging {
             database,
             store: lock.number,
@@ -555,14 +566,7 @@ impl Sorters {
             Ok::<_, StorageError>(jobs)
         };
         let jobs = [start()?, start()?];
-        Ok(Sorters {
-            jobs,
-            done,
-            under_way: VecDeque::new(),
-            chunks: Vec::new(),
-            spare: Vec::new(),
-            threads,
-        })
+        Ok(Sorters { jobs, done, under_way: VecDeque::new(), chunks: Vec::new(), spare: Vec::new(), threads })
     }
 }
 
@@ -681,7 +685,9 @@ impl Merging<'_> {
             log_key[ordinal_at..].copy_from_slice(&written.to_be_bytes());
             log.put(&log_key, &value)?;
             written = written.checked_add(1).ok_or_else(|| {
-                StorageError::Io("one revision takes at most 4,294,967,295 tuples: split the import".to_owned())
+                StorageError::Io(
+                    "one revision takes at most 4,294,967,295 tuples: split the import".to_owned(),
+                )
             })?;
             self.count(&mut done)
         };
@@ -694,7 +700,9 @@ impl Merging<'_> {
             }
         };
         let stored = Stored::open(self.database, self.store, Direction::Forward)?;
-        let Some(tally) = resolve(sorted, stored, &self.rules, &mut emit, &mut told)? else { return Ok(None) };
+        let Some(tally) = resolve(sorted, stored, &self.rules, &mut emit, &mut told)? else {
+            return Ok(None);
+        };
         let tables = [tuples.finish()?, log.finish()?];
         Ok(Some(Forward { tally, tables, replaced, first_end, written }))
     }

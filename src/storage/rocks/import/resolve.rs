@@ -77,6 +77,11 @@ pub(super) enum Fate {
     Replaced,
 }
 
+/// Takes what becomes a row: key and limits.
+type Emit<'e> = &'e mut dyn FnMut(Fate, &[u8], &[u8]) -> Result<(), StorageError>;
+/// Is told of what cannot be taken.
+type Clashing<'c> = &'c mut dyn FnMut(Clash<'_>) -> ControlFlow<()>;
+
 /// What was found on the way.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Tally {
@@ -98,8 +103,8 @@ pub(super) fn resolve(
     mut sorted: Merge,
     mut stored: Stored<'_>,
     rules: &Rules,
-    emit: &mut dyn FnMut(Fate, &[u8], &[u8]) -> Result<(), StorageError>,
-    clash: &mut dyn FnMut(Clash<'_>) -> ControlFlow<()>,
+    emit: Emit<'_>,
+    clash: Clashing<'_>,
 ) -> Result<Option<Tally>, StorageError> {
     let mut tally = Tally::default();
     let mut held = Held::default();
@@ -157,8 +162,8 @@ impl Held {
         stored: &mut Stored<'_>,
         rules: &Rules,
         tally: &mut Tally,
-        emit: &mut dyn FnMut(Fate, &[u8], &[u8]) -> Result<(), StorageError>,
-        clash: &mut dyn FnMut(Clash<'_>) -> ControlFlow<()>,
+        emit: Emit<'_>,
+        clash: Clashing<'_>,
     ) -> Result<ControlFlow<()>, StorageError> {
         let key = &self.key[..];
         let Some(limits) = stored.find(key)? else {

@@ -277,6 +277,9 @@ impl RunReader {
     }
 }
 
+/// A key and a value.
+pub(super) type Record<'r> = (&'r [u8], &'r [u8]);
+
 /// Runs merged: by key, then by run, then by the order within it.
 pub(super) struct Merge {
     runs: Vec<RunReader>,
@@ -302,7 +305,7 @@ impl Merge {
     }
 
     /// The next record; none at the end.
-    pub(super) fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StorageError> {
+    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, StorageError> {
         if self.is_begun
             && let Some(&first) = self.heap.first()
         {
@@ -345,7 +348,9 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sorted_through_runs(records: &[(Vec<u8>, Vec<u8>)], per_run: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    type Records = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn sorted_through_runs(records: &[(Vec<u8>, Vec<u8>)], per_run: usize) -> Records {
         let dir = tempfile::tempdir().unwrap();
         let mut paths = Vec::new();
         for (number, part) in records.chunks(per_run).enumerate() {
@@ -376,7 +381,7 @@ mod tests {
             keys in prop::collection::vec(prop::collection::vec(0_u8..3, 0..40), 0..400),
             per_run in 1_usize..120,
         ) {
-            let records: Vec<(Vec<u8>, Vec<u8>)> =
+            let records: Records =
                 keys.into_iter().enumerate().map(|(at, key)| (key, at.to_le_bytes().to_vec())).collect();
             let mut expected = records.clone();
             expected.sort_by(|one, two| one.0.cmp(&two.0));
@@ -386,7 +391,7 @@ mod tests {
 
     #[test]
     fn blocks_follow_each_other() {
-        let records: Vec<(Vec<u8>, Vec<u8>)> = (0..40_000_u32)
+        let records: Records = (0..40_000_u32)
             .map(|at| (format!("file\0usr/share/doc/{:05}\0", at * 7919 % 40_000).into_bytes(), vec![7; 3]))
             .collect();
         let mut expected = records.clone();
