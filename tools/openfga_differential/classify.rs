@@ -114,6 +114,13 @@ pub(crate) fn classify(
     if is_cyclic {
         return Ok(Class::Known("cycle in data"));
     }
+    let without_hidden = meaning.without_hidden();
+    if let Some(meant_then) = judge::meant(&without_hidden, &checks)
+        && meant_then != meant
+        && judge::is_meant(peer, question, &without_hidden, &meant_then, &checks)
+    {
+        return Ok(Class::Known("a contextual tuple that is stored too, with another condition"));
+    }
     Ok(match (&question.ask, ours, peer) {
         (Ask::Check { .. }, Answer::Error(..), _) => {
             Class::Known("check: OpenFGA drops the error of a condition that the answer hangs on")

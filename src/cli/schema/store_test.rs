@@ -185,7 +185,8 @@ fn tuples<'f>(
         tuples.extend(read.into_iter().map(|located| located.tuple));
     }
     for tuple in &tuples {
-        admit_stored(program.schema(), tuple).with_context(|| format!("`{}`: tuple `{tuple}`", path.display()))?;
+        admit_stored(program.schema(), tuple)
+            .with_context(|| format!("`{}`: tuple `{tuple}`", path.display()))?;
     }
     Ok(tuples)
 }
