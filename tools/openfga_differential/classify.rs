@@ -47,7 +47,8 @@ pub(crate) fn classify(
     if let (Answer::Error(mine, _), Answer::Error(theirs, _)) = (ours, peer) {
         if mine == "invalid_tuple"
             && theirs == "validation_error"
-            && !matches!(question.ask, Ask::Check { .. })
+            // The tool writes them before a check too.
+            && (pair.peer.0.is_tool() || !matches!(question.ask, Ask::Check { .. }))
         {
             return Ok(Class::Known(
                 "list with a contextual tuple whose condition's context is bad: the code",
