@@ -47,7 +47,8 @@ pub(crate) fn classify(
     if let (Answer::Error(mine, _), Answer::Error(theirs, _)) = (ours, peer) {
         if mine == "invalid_tuple"
             && theirs == "validation_error"
-            && !matches!(question.ask, Ask::Check { .. })
+            // The tool writes them before a check too.
+            && (pair.peer.0.is_tool() || !matches!(question.ask, Ask::Check { .. }))
         {
             return Ok(Class::Known(
                 "list with a contextual tuple whose condition's context is bad: the code",
@@ -113,6 +114,13 @@ pub(crate) fn classify(
     }
     if is_cyclic {
         return Ok(Class::Known("cycle in data"));
+    }
+    let without_hidden = meaning.without_hidden();
+    if let Some(meant_then) = judge::meant(&without_hidden, &checks)
+        && meant_then != meant
+        && judge::is_meant(peer, question, &without_hidden, &meant_then, &checks)
+    {
+        return Ok(Class::Known("a contextual tuple that is stored too, with another condition"));
     }
     Ok(match (&question.ask, ours, peer) {
         (Ask::Check { .. }, Answer::Error(..), _) => {

@@ -72,6 +72,11 @@ impl<'w> Meaning<'w> {
         Meaning { world: self.world, facts }
     }
 
+    /// The same without the stored tuples that a contextual one has the key of.
+    pub(crate) fn without_hidden(&self) -> Meaning<'w> {
+        Meaning { world: self.world, facts: self.facts.iter().filter(|it| !it.is_hidden).cloned().collect() }
+    }
+
     /// Whether the subject holds the relation; none if it would take too long to find out.
     pub(crate) fn holds(&self, object: &str, relation: &str, subject: &str) -> Option<Truth> {
         if self.surroundings(object, relation).is_cyclic {

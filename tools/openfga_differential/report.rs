@@ -50,11 +50,11 @@ impl Report {
     pub(crate) fn differs(&mut self, seed: u64, difference: Difference) {
         let (all, decided) = self.classes.entry(difference.class.clone()).or_default();
         *all += 1;
-        *decided += usize::from(!difference.ours.is_error() && !difference.peer.is_error());
+        *decided += usize::from(!difference.has_error());
         let examples = self.examples.entry(difference.class.clone()).or_default();
         examples.push((seed, difference));
-        // The ones that look smallest.
-        examples.sort_by_key(|(_, it)| it.world.tuples.len() + it.world.types.len());
+        // The ones that say most, and look smallest.
+        examples.sort_by_key(|(_, it)| (it.has_error(), it.world.tuples.len() + it.world.types.len()));
         examples.truncate(EXAMPLES);
     }
 

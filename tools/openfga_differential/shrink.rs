@@ -25,6 +25,13 @@ pub(crate) struct Difference {
     pub(crate) class: Class,
 }
 
+impl Difference {
+    /// Whether one of the answers is an error.
+    pub(crate) fn has_error(&self) -> bool {
+        self.ours.is_error() || self.peer.is_error()
+    }
+}
+
 /// The smallest world found.
 pub(crate) fn shrink(ours: &Side, peer: &Side, from: &Difference) -> anyhow::Result<Difference> {
     let mut best = from.clone();
@@ -35,7 +42,7 @@ pub(crate) fn shrink(ours: &Side, peer: &Side, from: &Difference) -> anyhow::Res
                 return Ok(best);
             }
             if let Some(smaller) = difference(ours, peer, world, question)?
-                && smaller.class == best.class
+                && (&smaller.class, smaller.has_error()) == (&best.class, best.has_error())
             {
                 best = smaller;
                 continue 'again;

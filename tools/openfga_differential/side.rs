@@ -180,7 +180,15 @@ impl Side {
         questions: &[Question],
     ) -> anyhow::Result<Vec<Answer>> {
         if self.is_tool() {
-            return self.run(world, questions)?.map_err(|message| anyhow::anyhow!(message));
+            return match (self.run(world, questions)?, questions) {
+                (Ok(answers), _) => Ok(answers),
+                (Err(message), [_]) => Ok(vec![answer_of(&format!("error={message}"))]),
+                // A contextual tuple that is not taken fails the whole run.
+                (Err(_), many) => {
+                    let alone = many.iter().map(|it| self.ask(world, prepared, std::slice::from_ref(it)));
+                    alone.collect::<anyhow::Result<Vec<_>>>().map(|it| it.concat())
+                }
+            };
         }
         questions.iter().map(|it| self.ask_server(prepared, it)).collect()
     }

@@ -92,6 +92,9 @@ pub(crate) struct Condition {
     pub(crate) expression: String,
 }
 
+/// Types with relations.
+type Places = BTreeSet<(String, String)>;
+
 /// A tuple.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Tuple {
@@ -173,11 +176,10 @@ impl World {
     pub(crate) fn is_sound(&self) -> bool {
         let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));
         // By going round until nothing more is found.
-        type Holds<'h> = &'h dyn Fn(&str, &Relation, &BTreeSet<(String, String)>) -> bool;
-        let round = |holds: Holds<'_>| {
+        let round = |holds: &dyn Fn(&str, &Relation, &Places) -> bool| {
             let mut found = BTreeSet::new();
             loop {
-                let next: BTreeSet<(String, String)> = all()
+                let next: Places = all()
                     .filter(|(of, it)| holds(of, it, &found))
                     .map(|(of, it)| (of.to_owned(), it.name.clone()))
                     .collect();
@@ -187,10 +189,10 @@ impl World {
                 found = next;
             }
         };
-        let can_be_held = |of: &str, relation: &Relation, found: &BTreeSet<(String, String)>| {
+        let can_be_held = |of: &str, relation: &Relation, found: &Places| {
             self.can_be_held(of, relation, &relation.rewrite, found)
         };
-        let is_grounded = |of: &str, relation: &Relation, found: &BTreeSet<(String, String)>| {
+        let is_grounded = |of: &str, relation: &Relation, found: &Places| {
             !relation.rewrite.has(|it| match it {
                 Rewrite::Computed(name) => !found.contains(&(of.to_owned(), name.clone())),
                 _ => false,
@@ -199,13 +201,7 @@ impl World {
         round(&can_be_held) && round(&is_grounded)
     }
 
-    fn can_be_held(
-        &self,
-        of: &str,
-        relation: &Relation,
-        rewrite: &Rewrite,
-        found: &BTreeSet<(String, String)>,
-    ) -> bool {
+    fn can_be_held(&self, of: &str, relation: &Relation, rewrite: &Rewrite, found: &Places) -> bool {
         let has = |of: &str, name: &str| found.contains(&(of.to_owned(), name.to_owned()));
         let part = |it: &Rewrite| self.can_be_held(of, relation, it, found);
         match rewrite {
