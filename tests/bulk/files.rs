@@ -274,3 +274,58 @@ fn what_is_left_of_an_import_that_is_done_is_not_gone_on_with() {
         import.discard().unwrap();
     }
 }
+
+/// Whoever reads while an import becomes visible sees all of it or nothing, by object, by subject and in the log.
+#[test]
+fn nobody_sees_half_of_an_import() {
+    const TUPLES: usize = 20_000;
+    let world = World::new();
+    let mut import = world.engine().import_files(request(&world, OnDuplicate::Error)).unwrap();
+    for line in 1..=TUPLES {
+        let tuple: Tuple = format!("doc:n{line}#viewer@user:anne").parse().unwrap();
+        let place = Place { input: 0, line: line as u64 };
+        import.add(place, tuple.key.as_ref(), None, None).unwrap().unwrap();
+    }
+    let is_done = AtomicBool::new(false);
+    let (engine, store) = (world.engine(), world.store);
+    let seen = std::thread::scope(|scope| {
+        let readers = ["", "doc:", "@user:anne", "log"].map(|what| {
+            let is_done = &is_done;
+            scope.spawn(move || {
+                let mut seen = Vec::new();
+                let mut is_last = false;
+                while !is_last {
+                    // Once more after the end.
+                    is_last = is_done.load(Ordering::Acquire);
+                    let mut count = 0;
+                    if what == "log" {
+                        let asked = ChangesRequest { store, from: ChangesFrom::Oldest, object_type: None };
+                        engine
+                            .changes(&asked, &mut |_, _| {
+                                count += 1;
+                                ControlFlow::Continue(())
+                            })
+                            .unwrap();
+                    } else {
+                        let export = engine.export(store, what.parse().unwrap(), &At::Head).unwrap();
+                        export
+                            .visit(&mut |_, _| {
+                                count += 1;
+                                ControlFlow::Continue(())
+                            })
+                            .unwrap();
+                    }
+                    seen.push(count);
+                }
+                (what, seen)
+            })
+        });
+        import.finish(&mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+        is_done.store(true, Ordering::Release);
+        readers.map(|reader| reader.join().unwrap())
+    });
+    for (what, seen) in seen {
+        assert!(seen.iter().all(|&count| count == 0 || count == TUPLES), "`{what}`: {seen:?}");
+        assert!(seen.is_sorted() && seen.last() == Some(&TUPLES), "`{what}`: {seen:?}");
+    }
+}
