@@ -65,6 +65,9 @@ pub(crate) fn classify(
     if ours.message().contains("is not a whole number of 64 bits") && !peer.is_error() {
         return Ok(Class::Known("a whole number beyond 64 bits"));
     }
+    if ours.message().contains("`Inf` is not a number") && !peer.is_error() {
+        return Ok(Class::Known("a double given as the text `Inf`"));
+    }
     let Some(outcomes) = judge::outcomes(pair.ours.0, pair.peer.0, pair.world, question)? else {
         return odd("the conditions cannot be asked alone");
     };
@@ -202,20 +205,11 @@ fn compares_numbers(why: &str) -> bool {
 }
 
 fn of_condition(ours: &Answer, peer: &Answer) -> Class {
-    if ours.message().contains("is not an IP address") && ours.message().contains('%') {
-        return Class::Known("an IP address with a zone");
-    }
     if peer.message().contains("cost limit") {
         return Class::Known("CEL cost limit of 100");
     }
     if peer.message().contains("cannot be represented as a float64") {
         return Class::Known("a double given as a text that no double is equal to");
-    }
-    if ours.message().contains("is not a whole number of 64 bits") && !peer.is_error() {
-        return Class::Known("a whole number beyond 64 bits");
-    }
-    if ours.message().contains("is not a number") && ours.message().contains("Inf`") && !peer.is_error() {
-        return Class::Known("a double given as the text `Inf`");
     }
     if ours.message().contains("integer overflow") && ours.message().contains("'int'") && !peer.is_error() {
         return Class::Known("a uint beyond 63 bits");
@@ -244,9 +238,6 @@ pub(crate) fn of_refusal(world: &World, is_schema: bool, by_us: bool, why: &str)
     }
     if !is_schema && by_us && why.contains("is not a whole number of 64 bits") {
         return Class::Known("a whole number beyond 64 bits");
-    }
-    if !is_schema && by_us && why.contains("is not an IP address") && why.contains('%') {
-        return Class::Known("an IP address with a zone");
     }
     if !is_schema && by_us && why.contains("`Inf` is not a number") {
         return Class::Known("a double given as the text `Inf`");
