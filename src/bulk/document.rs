@@ -166,7 +166,10 @@ impl Document {
         if next_byte(lines)? == Some(b':') {
             consume(lines, 1);
         }
-        match next_byte(lines)? {
+        let next = next_byte(lines)?;
+        // Nothing at all is as good as an empty list.
+        let is_wrong = is_list && next != Some(b'n');
+        match next {
             Some(b'[') if is_list => {
                 consume(lines, 1);
                 self.place = Place::List { is_in_object: true };
@@ -176,8 +179,10 @@ impl Document {
             Some(b'}') | None => Ok(None),
             Some(_) => match end(lines)? {
                 End::At(bytes) => {
+                    let text = "`tuples` is no list: put `[` before the first tuple";
+                    let found = is_wrong.then(|| bad(lines, "is JSON of another form", text));
                     consume(lines, bytes);
-                    Ok(None)
+                    Ok(found)
                 }
                 End::TooLong => Ok(None),
                 End::Cut | End::Torn => Ok(Some(self.torn(lines, line)?)),

@@ -229,9 +229,10 @@ impl Yaml {
         let has_anchors = is_small && memchr::memmem::find(lines.buffer.unread(), b" &").is_some();
         let Some((depth, line)) = self.peek(lines)? else { return Ok(None) };
         let inner = &line[depth..];
-        if line == b"---" || line == b"..." || line.starts_with(b"%") || line.starts_with(b"--- #") {
+        let is_mark = matches!(line.trim_ascii(), b"---" | b"...") || line.starts_with(b"--- #");
+        if is_mark || line.starts_with(b"%") {
             skip_line(lines)?;
-        } else if has_anchors {
+        } else if has_anchors || is_marker(line) {
             self.read(lines, false)?;
         } else if is_dash(inner) {
             self.place = Place::List { depth, is_in_mapping: false };
@@ -254,7 +255,6 @@ impl Yaml {
         };
         if is_marker(line) {
             self.place = Place::Begin;
-            skip_line(lines)?;
             return Ok(None);
         }
         match field(line).filter(|_| depth == 0) {
@@ -373,10 +373,11 @@ impl Yaml {
         let at = lines.take(end, count);
         let read = match utf8(lines.buffer.slice(at)) {
             Ok(text) => read_whole(text),
-            Err(reason) => vec![(1, Err(reason))],
+            Err(reason) => Some(vec![(1, Err(reason))]),
         };
-        let read: Vec<_> = read.into_iter().map(|(line, tuple)| (first + line, tuple)).collect();
-        self.has_tuples = true;
+        self.has_tuples |= is_field || read.is_some();
+        let read: Vec<_> =
+            read.unwrap_or_default().into_iter().map(|(line, tuple)| (first + line, tuple)).collect();
         self.place = Place::Read(read.into_iter());
         Ok(())
     }
@@ -407,10 +408,14 @@ fn skip_line(lines: &mut Lines) -> io::Result<()> {
 /// A mapping that is read at once.
 #[derive(Deserialize)]
 struct Mapping<E> {
-    #[serde(default = "Vec::new")]
-    tuples: Vec<Spanned<E>>,
+    #[serde(default = "no_list")]
+    tuples: Option<Vec<Spanned<E>>>,
     #[serde(default)]
     relationships: Option<Spanned<String>>,
+}
+
+fn no_list<E>() -> Option<Vec<Spanned<E>>> {
+    None
 }
 
 fn options() -> serde_saphyr::Options {
@@ -434,58 +439,61 @@ fn problem(error: &serde_saphyr::Error) -> Reason {
 fn entry(text: &str) -> Result<Entry<'_>, Reason> {
     let mut list: Vec<Entry<'_>> =
         serde_saphyr::from_str_with_options(text, options()).map_err(|error| problem(&error))?;
-    list.pop().ok_or_else(|| Reason::new("is not YAML", format!("is no entry: {HELP}")))
+    match (list.pop(), list.is_empty()) {
+        (Some(entry), true) => Ok(entry),
+        _ => Err(Reason::new("is not YAML", format!("is not one entry: {HELP}"))),
+    }
 }
 
-/// The entries of a text, each with its line.
-fn read_whole(text: &str) -> Vec<(u64, Result<Tuple, Reason>)> {
+/// The entries of a text, each with its line; nothing if it holds something else.
+fn read_whole(text: &str) -> Option<Vec<(u64, Result<Tuple, Reason>)>> {
     let first = text.lines().map(|line| line.strip_prefix("---").unwrap_or(line));
     let first =
         first.map(str::trim_ascii_start).find(|line| !is_blank(line.as_bytes()) && !line.starts_with('%'));
     let is_list = first.is_some_and(|line| line.starts_with('[') || is_dash(line.as_bytes()));
     let tuple = |entry: Entry<'_>| Ok(entry.tuple(&mut String::new())?.into_owned());
     // As tuples at first, since a text is a text then, whatever it looks like.
-    if let Ok((list, relationships)) = parts::<Entry<'_>>(text, is_list) {
-        return located(
-            list.into_iter().map(|found| (found.referenced.line(), tuple(found.value))),
-            relationships,
-        );
+    if let Ok(Parts { list, relationships }) = parts::<Entry<'_>>(text, is_list) {
+        let located = |found: Spanned<Entry<'_>>| (found.referenced.line(), tuple(found.value));
+        return together(list.map(|list| list.into_iter().map(located).collect()), relationships);
     }
     // Then as anything, to find out which of them are wrong.
     match parts::<serde_json::Value>(text, is_list) {
-        Ok((list, relationships)) => {
-            let entries = list.into_iter().map(|found| {
+        Ok(Parts { list, relationships }) => {
+            let located = |found: Spanned<serde_json::Value>| {
                 let entry = Entry::deserialize(&found.value).map_err(|error| json::problem(&error));
                 (found.referenced.line(), entry.and_then(tuple))
-            });
-            located(entries, relationships)
+            };
+            together(list.map(|list| list.into_iter().map(located).collect()), relationships)
         }
-        Err(error) => vec![(1, Err(problem(&error)))],
+        Err(error) => Some(vec![(1, Err(problem(&error)))]),
     }
 }
 
-/// The list of a text, as what it is wanted, and SpiceDB's relationships.
-#[allow(clippy::type_complexity, reason = "a list and a text, each with its place")]
-fn parts<'t, E: Deserialize<'t>>(
-    text: &'t str,
-    is_list: bool,
-) -> Result<(Vec<Spanned<E>>, Option<Spanned<String>>), serde_saphyr::Error> {
-    if is_list {
-        return Ok((serde_saphyr::from_str_with_options(text, options())?, None));
-    }
-    let Mapping { tuples, relationships } = serde_saphyr::from_str_with_options(text, options())?;
-    Ok((tuples, relationships))
-}
-
-fn located(
-    entries: impl Iterator<Item = (u64, Result<Tuple, Reason>)>,
+/// What was found in a text: a list of tuples, and SpiceDB's relationships.
+struct Parts<E> {
+    list: Option<Vec<Spanned<E>>>,
     relationships: Option<Spanned<String>>,
-) -> Vec<(u64, Result<Tuple, Reason>)> {
-    let mut all: Vec<_> = entries.collect();
-    if let Some(relationships) = relationships {
-        let line = relationships.referenced.line();
-        let texts = relationships.value.lines().filter(|text| !spicedb::is_blank(text.as_bytes()));
-        all.extend(texts.map(|text| (line, spicedb::parse(text).map(BulkTuple::into_owned))));
+}
+
+/// The parts of a text, its entries as what they are wanted.
+fn parts<'t, E: Deserialize<'t>>(text: &'t str, is_list: bool) -> Result<Parts<E>, serde_saphyr::Error> {
+    if is_list {
+        let list = serde_saphyr::from_str_with_options(text, options())?;
+        return Ok(Parts { list: Some(list), relationships: None });
     }
-    all
+    let Mapping { tuples: list, relationships } = serde_saphyr::from_str_with_options(text, options())?;
+    Ok(Parts { list, relationships })
+}
+
+fn together(
+    list: Option<Vec<(u64, Result<Tuple, Reason>)>>,
+    relationships: Option<Spanned<String>>,
+) -> Option<Vec<(u64, Result<Tuple, Reason>)>> {
+    let Some(relationships) = relationships else { return list };
+    let line = relationships.referenced.line();
+    let texts = relationships.value.lines().filter(|text| !spicedb::is_blank(text.as_bytes()));
+    let mut all = list.unwrap_or_default();
+    all.extend(texts.map(|text| (line, spicedb::parse(text).map(BulkTuple::into_owned))));
+    Some(all)
 }

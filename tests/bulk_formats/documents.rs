@@ -85,6 +85,7 @@ fn bad_entries_of_json_are_told_with_their_lines() {
         ],
     );
     reads(Json, "[\n  {\"user\":\"user:ann\",", &["2 ! the entry is not closed: the file is cut off"]);
+    reads(Json, format!("{{\"tuples\":{good}}}"), &["1 ! `tuples` is no list"]);
     reads(Json, "- user: user:anne\n", &["1 ! is no JSON: begin the file with `[`"]);
     let long = "x".repeat(2 * LINE_BYTES_MAX);
     reads(
@@ -145,7 +146,23 @@ fn yaml_in_every_layout() {
         reads(Yaml, content, &[]);
     }
     reads(StoreTest, "name: nothing\ntests:\n  - name: t\n", &[]);
-    reads(Yaml, "name: nothing\n", &["1 ! has neither a list nor `tuples` nor `relationships`"]);
+    for content in ["name: nothing\n", "{ name: nothing }", "name: &a nothing\n"] {
+        reads(Yaml, content, &["1 ! has neither a list nor `tuples` nor `relationships`"]);
+        reads(StoreTest, content, &[]);
+    }
+    reads(Yaml, "--- { tuples: [ { user: u:v, relation: r, object: a:b } ] }\n", &["1 a:b#r@u:v"]);
+    reads(
+        Yaml,
+        "- { user: u:v, relation: r, object: a:b }\n---\n- { user: u:v, relation: r, object: a:c }\n",
+        &["1 a:b#r@u:v", "3 a:c#r@u:v"],
+    );
+    // What looks like something else is a text where a text is wanted.
+    reads(
+        Yaml,
+        "- { user: u:v, relation: true, object: a:b }\n- user: u:v\n  relation: 12\n  object: a:b\n",
+        &["1 a:b#true@u:v", "2 a:b#12@u:v"],
+    );
+    reads(Yaml, "nothing", &["1 ! "]);
 }
 
 #[test]

@@ -218,3 +218,10 @@ fn a_context_of_any_depth_it_can_have() {
         &["1 ! recursion limit"],
     );
 }
+
+/// Lines are read where they are wanted, also by a thread of their own.
+#[test]
+fn a_reader_can_be_sent() {
+    fn is_send<T: Send>() {}
+    is_send::<stonetown::bulk::TupleLines>();
+}
