@@ -8,6 +8,8 @@ mod cli {
     /// A directory to run the program in, and what became of a run.
     mod program;
 
+    /// backup …, restore
+    mod backups;
     /// Tuples in files of every format.
     mod files;
     /// Everything that a person can get wrong, and what the program says to it.

@@ -53,3 +53,81 @@ fn python_sdk() {
 fn javascript_sdk() {
     drive(&clients().join("node/bin/node"), "sdk.mjs", &Served::start(), Some(clients().join("node")));
 }
+
+/// What we export, the official tool writes into a store; from there it is exported the same.
+#[test]
+fn fga_writes_our_exports() {
+    let server = Served::start();
+    let fga = clients().join("python/bin/fga");
+    let run = |program: &Path, arguments: &[&str]| -> String {
+        let ran = Command::new(program).args(arguments).env_remove("STONETOWN_DATA").output().unwrap();
+        assert!(ran.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let stonetown = |store: &str, arguments: &[&str]| -> String {
+        let place = ["--url", &server.url, "--store", store];
+        run(Path::new(env!("CARGO_BIN_EXE_stonetown")), &[arguments, &place].concat())
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(file("schema.fga"), EXPORTED_SCHEMA).unwrap();
+    std::fs::write(file("in.txt"), EXPORTED).unwrap();
+    let mut exports = Vec::new();
+    for (at, name) in ["from", "csv", "json", "yaml"].into_iter().enumerate() {
+        let store = format!("exports-{name}");
+        run(
+            Path::new(env!("CARGO_BIN_EXE_stonetown")),
+            &["store", "create", "--name", &store, "--url", &server.url],
+        );
+        stonetown(&store, &["schema", "write", &file("schema.fga")]);
+        if at == 0 {
+            stonetown(&store, &["import", &file("in.txt")]);
+        } else {
+            let list =
+                run(Path::new(env!("CARGO_BIN_EXE_stonetown")), &["store", "list", "--url", &server.url]);
+            let line = list.lines().find(|line| line.contains(&store)).unwrap();
+            let id = line.split_whitespace().next().unwrap();
+            let export = file(&format!("out.{name}"));
+            run(&fga, &["tuple", "write", "--api-url", &server.url, "--store-id", id, "--file", &export]);
+        }
+        for format in ["csv", "json", "yaml"] {
+            let path = file(&format!("out.{format}"));
+            if at == 0 {
+                stonetown(&store, &["export", "--output", &path]);
+            }
+        }
+        exports.push(stonetown(&store, &["export", "--export-format", "text"]));
+    }
+    assert_eq!(exports[0].lines().count(), EXPORTED.lines().count());
+    for export in &exports[1..] {
+        assert_eq!(export, &exports[0]);
+    }
+}
+
+const EXPORTED_SCHEMA: &str = "\
+model
+  schema 1.1
+type user
+type group
+  relations
+    define member: [user, user:*, group#member]
+type doc
+  relations
+    define parent: [doc]
+    define viewer: [user, user with soon, group#member] or viewer from parent
+condition soon(level: int, why: string) {
+  level < 10
+}
+";
+
+const EXPORTED: &str = "\
+doc:1#viewer@user:anne
+doc:1#viewer@user:ben with soon {\"level\":3,\"why\":\"a, \\\"b\\\"\"}
+doc:1#viewer@user:cleo with soon
+doc:1#viewer@group:eng#member
+group:eng#member@user:*
+group:eng#member@group:all#member
+doc:1#parent@doc:zwei
+doc:a,b;'c'#viewer@user:d'e@f
+doc:ünïcode/日本#viewer@user:名前
+";

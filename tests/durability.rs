@@ -29,6 +29,8 @@ mod durability {
 
     /// Files that are not what was written, and files that are not there.
     mod damage;
+    /// Imports that are interrupted, and gone on with.
+    mod import;
     /// `kill -9`.
     mod kill;
     /// Power losses, and syncs that fail.

@@ -229,7 +229,8 @@ fn a_file_that_cannot_be_read_is_a_problem_of_the_manifest() {
     assert_eq!(problems.plain(), expected);
 }
 
-const SCHEMAS: [&str; 6] = ["audiostack", "artstash", "studio", "live-studio", "fastpix", "debian"];
+const SCHEMAS: [&str; 7] =
+    ["audiostack", "artstash", "studio", "live-studio", "fastpix", "debian", "debian-tree"];
 
 /// None of the schemas has conditions.
 const CONDITIONS: &str = "\

@@ -32,6 +32,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("anyhow", &["cli"]),
     ("indicatif", &["cli"]),
     ("ureq", &["cli"]),
+    ("flate2", &["bulk"]),
+    ("zstd", &["bulk"]),
+    ("serde_saphyr", &["bulk", "cli", "schema"]),
     ("tokio", &["api", "cli", "main.rs"]),
     ("axum", &["api", "cli", "main.rs"]),
 ];

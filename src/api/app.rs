@@ -1,5 +1,6 @@
 //! What every route needs: the engine, the limits of requests, and the way of an answer back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -50,6 +51,8 @@ pub struct ApiLimits {
     pub batch_checks_max: usize,
     /// Most contextual tuples of one question.
     pub contextual_tuples_max: usize,
+    /// Backups may be made in it, and below; none: none may.
+    pub backup_dir: Option<PathBuf>,
 }
 
 impl Default for ApiLimits {
@@ -60,6 +63,7 @@ impl Default for ApiLimits {
             write_tuples_max: 100,
             batch_checks_max: 50,
             contextual_tuples_max: 100,
+            backup_dir: None,
         }
     }
 }

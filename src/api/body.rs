@@ -6,26 +6,36 @@ use std::pin::Pin;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::State;
-use axum::http::{Request, Response};
+use axum::http::{Method, Request, Response};
 use axum::middleware::Next;
 
 use super::app::refuse;
 use super::error::Code;
 
 /// Of a body that is too large so much is read all the same. Who sends more is cut off.
-const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
+pub(super) const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
 
-/// Hands on the body as a whole. What is too large stays too large, if not as large as it was.
+/// Hands on the body as a whole. What is too large stays too large, if not as large as it was. That of an import is read as it
+/// comes.
 pub(super) async fn take_whole(
     State(limit): State<usize>,
     request: Request<Body>,
     next: Next,
 ) -> Response<Body> {
+    if is_stream(&request) {
+        return next.run(request).await;
+    }
     let (parts, body) = request.into_parts();
     match read(body, limit).await {
         Some(whole) => next.run(Request::from_parts(parts, Body::from(whole))).await,
         None => refuse(Code::ValidationError, "the body ends before its end"),
     }
+}
+
+fn is_stream(request: &Request<Body>) -> bool {
+    let path = request.uri().path().strip_prefix("/stores/");
+    let of_store = path.and_then(|path| path.split_once('/'));
+    request.method() == Method::POST && of_store.is_some_and(|(_, verb)| verb == "import")
 }
 
 /// The body, or more than `limit` bytes of it; none: it broke off.

@@ -7,10 +7,11 @@ use serde_json::Value;
 
 use super::routes::change_json;
 use crate::engine::{
-    Cause, CollectAnswer, Engine, EngineError, Moment, Period, PurgeAnswer, Retention, SchemaDocument,
-    SchemaInfo, Since, StorageError, StoreRecord, StoreStats, Until, Validation,
+    Backup, BackupAnswer, BackupDone, Cause, CollectAnswer, DeleteAnswer, Engine, EngineError, Moment,
+    Period, Prepared, PurgeAnswer, RestoreAnswer, Retention, SchemaDocument, SchemaInfo, Since, StorageError,
+    StoreRecord, StoreStats, Until, Validation,
 };
-use crate::tuple::{Revision, StoreId, Timestamp};
+use crate::tuple::{Revision, StoreId, Timestamp, Token};
 
 /// A store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -202,6 +203,114 @@ pub struct PurgeForm {
     pub revision: u64,
 }
 
+/// What a merge of all files left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactedForm {
+    /// Bytes of all table files afterwards.
+    pub file_bytes: u64,
+}
+
+/// What a deletion by filter did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeletedForm {
+    /// Tuples deleted; of a trial, that would be.
+    pub deleted: u64,
+    /// Whether more are left to delete: ask again.
+    pub more: bool,
+    /// The store's revision afterwards.
+    pub revision: u64,
+}
+
+/// What an import did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedForm {
+    /// Tuples written.
+    pub written: u64,
+    /// Tuples that got another condition or expiry; live, they count as written.
+    pub replaced: u64,
+    /// Tuples that were there, or in the input, already.
+    pub unchanged: u64,
+    /// The state it left.
+    pub token: String,
+}
+
+/// A backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupForm {
+    /// Its number in its place.
+    pub backup: u32,
+    /// When it was begun: it holds everything that was committed until then.
+    pub made_at: String,
+    /// Bytes of its files, those that it shares with other backups included.
+    pub bytes: u64,
+    /// How many files that are.
+    pub files: u64,
+    /// The stores that it holds.
+    pub stores: Vec<BackupStoreForm>,
+}
+
+/// A store in a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupStoreForm {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// The newest revision that is certainly there.
+    pub revision: u64,
+    /// When that was committed.
+    pub committed_at: String,
+    /// That state, of the directory that the backup is of; none in a list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+}
+
+/// A backup that was made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupDoneForm {
+    /// It.
+    #[serde(flatten)]
+    pub backup: BackupForm,
+    /// Bytes that were copied: what no earlier backup had.
+    pub bytes_copied: u64,
+    /// Whether all of it was read back and is what was copied. It always is: a backup that is not is an error.
+    pub verified: bool,
+    /// Older backups that were removed.
+    pub removed: Vec<u32>,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreForm {
+    /// From which backup.
+    pub backup: u32,
+    /// When that was made.
+    pub made_at: String,
+    /// The stores of the new directory.
+    pub stores: Vec<RestoredStoreForm>,
+    /// Stores that were made after the time that was asked for.
+    pub left_out: Vec<String>,
+    /// What validation saw; none: it was not asked for.
+    pub validation: Option<ValidationForm>,
+}
+
+/// A store of a restored directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredStoreForm {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its newest revision.
+    pub revision: u64,
+    /// When that was committed.
+    pub committed_at: String,
+    /// Its newest state, of the new directory.
+    pub token: String,
+    /// Changes that were undone.
+    pub undone: u64,
+}
+
 /// The retention of a text: `forever`, or a time such as `30d` or `12h`.
 pub fn parse_retention(text: &str) -> Result<Retention, String> {
     if text == "forever" {
@@ -242,6 +351,24 @@ impl From<&CollectAnswer> for CollectForm {
     }
 }
 
+impl From<&DeleteAnswer> for DeletedForm {
+    fn from(answer: &DeleteAnswer) -> DeletedForm {
+        DeletedForm {
+            deleted: answer.deleted as u64,
+            more: answer.is_more,
+            revision: answer.token.revision.0,
+        }
+    }
+}
+
+impl ImportedForm {
+    /// With the token in its text form.
+    pub fn of(token: Token, counts: Prepared, engine: &Engine) -> ImportedForm {
+        let Prepared { written, replaced, unchanged } = counts;
+        ImportedForm { written, replaced, unchanged, token: engine.seal(&token) }
+    }
+}
+
 impl From<&PurgeAnswer> for PurgeForm {
     fn from(answer: &PurgeAnswer) -> PurgeForm {
         PurgeForm {
@@ -249,6 +376,58 @@ impl From<&PurgeAnswer> for PurgeForm {
             history: answer.purged.history,
             changes: answer.purged.changes,
             revision: answer.token.revision.0,
+        }
+    }
+}
+
+impl From<&Backup> for BackupForm {
+    fn from(backup: &Backup) -> BackupForm {
+        let stores = backup.stores.iter().map(|store| BackupStoreForm {
+            id: store.id.to_string(),
+            name: store.name.clone(),
+            revision: store.revision.0,
+            committed_at: store.time.to_string(),
+            token: None,
+        });
+        BackupForm {
+            backup: backup.id,
+            made_at: backup.made_at.to_string(),
+            bytes: backup.bytes,
+            files: backup.files,
+            stores: stores.collect(),
+        }
+    }
+}
+
+impl BackupDoneForm {
+    /// Of an engine's answer.
+    pub fn of(engine: &Engine, answer: &BackupAnswer) -> BackupDoneForm {
+        let mut backup = BackupForm::from(&answer.done.backup);
+        for (store, token) in backup.stores.iter_mut().zip(&answer.tokens) {
+            store.token = Some(engine.seal(token));
+        }
+        let BackupDone { bytes_copied, ref removed, .. } = answer.done;
+        BackupDoneForm { backup, bytes_copied, verified: true, removed: removed.clone() }
+    }
+}
+
+impl RestoreForm {
+    /// Of an engine's answer.
+    pub fn of(engine: &Engine, answer: &RestoreAnswer, validation: Option<&Validation>) -> RestoreForm {
+        let stores = answer.stores.iter().map(|store| RestoredStoreForm {
+            id: store.record.id.to_string(),
+            name: store.record.name.as_deref().map(str::to_owned),
+            revision: store.token.revision.0,
+            committed_at: store.committed_at.to_string(),
+            token: engine.seal(&store.token),
+            undone: store.rewound.map_or(0, |rewound| rewound.changes),
+        });
+        RestoreForm {
+            backup: answer.backup.id,
+            made_at: answer.backup.made_at.to_string(),
+            stores: stores.collect(),
+            left_out: answer.left_out.iter().map(StoreId::to_string).collect(),
+            validation: validation.map(ValidationForm::from),
         }
     }
 }

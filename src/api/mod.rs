@@ -19,8 +19,9 @@ mod wire;
 pub use app::ApiLimits;
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
-    CollectForm, FamilyForm, FindingForm, MomentForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm,
-    SchemaInfoForm, StatsForm, StoreForm, ValidationForm, parse_retention,
+    BackupDoneForm, BackupForm, BackupStoreForm, CollectForm, CompactedForm, DeletedForm, FamilyForm,
+    FindingForm, ImportedForm, MomentForm, PeriodForm, PurgeForm, RestoreForm, RestoredStoreForm,
+    RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm, parse_retention,
 };
 pub use server::{Server, ServerError, URL_FILE};
 

@@ -88,8 +88,16 @@ fn storage_error(error: &StorageError) -> ApiError {
         | StorageError::LogCollected { .. }
         | StorageError::Purged { .. }
         | StorageError::PurgeTooLarge { .. }
+        | StorageError::TooManyReplaced(_)
         | StorageError::FutureTime { .. } => ApiError::validation(error.to_string()),
-        StorageError::KeyReused => ApiError::new(Code::Conflict, error.to_string()),
+        StorageError::ForeignBackups(_) | StorageError::NoBackupPlace(_) | StorageError::BackupInside(_) => {
+            ApiError::validation(error.to_string())
+        }
+        StorageError::KeyReused
+        | StorageError::BackupsLocked(_)
+        | StorageError::ImportInProgress(_)
+        | StorageError::UnfinishedImport(_)
+        | StorageError::SchemaChanged => ApiError::new(Code::Conflict, error.to_string()),
         StorageError::WritesRefused(_) => ApiError::new(Code::Unavailable, error.to_string()),
         _ => ApiError::new(Code::Internal, error.to_string()),
     }
@@ -122,9 +130,9 @@ fn refusal_error(refusal: &WriteRefusal) -> ApiError {
                 parts(key)
             ),
         ),
-        WriteRefusal::TooManyPreconditions { .. } | WriteRefusal::PreconditionsTooWide(_) => {
-            ApiError::new(Code::ExceededEntityLimit, refusal.to_string())
-        }
+        WriteRefusal::TooManyPreconditions { .. }
+        | WriteRefusal::PreconditionsTooWide(_)
+        | WriteRefusal::TooManyDeleted(_) => ApiError::new(Code::ExceededEntityLimit, refusal.to_string()),
         WriteRefusal::Precondition { .. } => ApiError::new(Code::Conflict, refusal.to_string()),
     }
 }

@@ -335,7 +335,23 @@ pub(super) struct CollectRequest {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
+pub(super) struct DeleteTuplesRequest {
+    pub(super) filter: Option<String>,
+    pub(super) object: Option<String>,
+    pub(super) step: Option<u64>,
+    pub(super) dry_run: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(super) struct PurgeRequest {
     pub(super) object: Option<String>,
     pub(super) compact: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct BackupRequest {
+    pub(super) directory: Option<String>,
+    pub(super) keep: Option<usize>,
 }

@@ -1,13 +1,19 @@
 //! The command line: a file a subcommand. Results go to standard output, messages to standard error.
 
 mod args;
+mod backup;
 mod changes;
 mod check;
+mod delete;
 mod exit;
 mod expand;
+mod export;
+mod import;
+mod migrate;
 mod output;
 mod read;
 mod remote;
+mod restore;
 mod schema;
 mod serve;
 mod store;
@@ -48,7 +54,7 @@ Where:
 
 Exit codes:
   0  yes, or done
-  1  no: the check is denied, a test failed, a schema has problems, validation found damage
+  1  no: the check is denied, a test failed, a schema has problems, validation or verification found damage
   2  the command line cannot be understood
   3  failed: there is no answer; nothing was changed, unless the message says that this is not known";
 
@@ -62,6 +68,12 @@ enum Command {
     Schema(schema::SchemaCommand),
     /// Write and delete tuples, in one revision
     Write(write::WriteArgs),
+    /// Delete all tuples that a filter matches, or that name an object
+    Delete(delete::DeleteArgs),
+    /// Load any number of tuples from files
+    Import(import::ImportArgs),
+    /// Write all tuples of a state, sorted, in any format
+    Export(export::ExportArgs),
     /// Print stored tuples
     Read(read::ReadArgs),
     /// Ask whether a subject holds a relation on an object
@@ -76,6 +88,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// Hold every family of a data directory against the others
     Validate(validate::ValidateArgs),
+    /// Copy a data directory while it is served; list and verify such backups
+    Backup(backup::BackupArgs),
+    /// Make a new data directory of a backup, as it was or as it had been before
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs the program on the arguments of the process.
@@ -93,6 +109,9 @@ pub fn run() -> Exit {
         Command::Store(command) => store::run(command, &mut out),
         Command::Schema(command) => schema::run(command, &mut out),
         Command::Write(args) => write::run(args, &mut out),
+        Command::Delete(args) => delete::run(args, &mut out),
+        Command::Import(args) => import::run(args, &mut out),
+        Command::Export(args) => export::run(args, &mut out),
         Command::Read(args) => read::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
         Command::Expand(args) => expand::run(args, &mut out),
@@ -100,6 +119,8 @@ pub fn run() -> Exit {
         Command::Watch(args) => watch::run(args, &mut out),
         Command::Serve(args) => serve::run(args, &mut out),
         Command::Validate(args) => validate::run(args, &mut out),
+        Command::Backup(args) => backup::run(args, &mut out),
+        Command::Restore(args) => restore::run(args, &mut out),
     };
     let result = result.and_then(|exit| out.flush().map(|()| exit));
     result.unwrap_or_else(|error| output::fail(&error))

@@ -56,6 +56,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = ApiLimits::default().body_bytes_max)]
     body_bytes_max: usize,
 
+    /// Let clients have backups made in this directory and below (`stonetown backup`); without it, nobody can
+    #[arg(long, value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+
     /// How often ended tuples and the past that need not be kept are collected, such as `60s`; `never`
     #[arg(long, value_name = "TIME|never", default_value = "60s", value_parser = parse_pause)]
     collect_every: Pause,
@@ -87,8 +91,11 @@ async fn collect_regularly(engine: Arc<Engine>, pause: Duration, stop: Arc<Atomi
                     return;
                 }
                 match engine.collect(store.id, None, &mut |_| flow()) {
-                    // Deleted meanwhile.
-                    Ok(_) | Err(EngineError::Storage(StorageError::NoStore(_))) => {}
+                    // Deleted meanwhile, or to be asked again later.
+                    Ok(_)
+                    | Err(EngineError::Storage(
+                        StorageError::NoStore(_) | StorageError::ImportInProgress(_),
+                    )) => {}
                     Err(error) => tell(format_args!("stonetown: collecting store {}: {error}", store.id)),
                 }
             }
@@ -108,6 +115,7 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
         write_tuples_max: args.write_tuples_max,
         batch_checks_max: args.batch_checks_max,
         contextual_tuples_max: args.contextual_tuples_max,
+        backup_dir: args.backup_dir,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {

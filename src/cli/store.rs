@@ -27,6 +27,8 @@ pub(super) enum StoreCommand {
     Collect(CollectArgs),
     /// Take one object out of a store's present, past and change log
     Purge(PurgeArgs),
+    /// Merge all table files
+    Compact(CompactArgs),
 }
 
 /// Make a store.
@@ -137,12 +139,27 @@ pub(super) struct PurgeArgs {
     store: StoreArgs,
 }
 
+/// Merge all table files of a data directory: smaller, and faster to read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  stonetown store compact --data ./data
+  stonetown store compact --url http://127.0.0.1:8080
+
+Of all stores, which share the files. RocksDB merges by itself what is written; this pays after a large import into a store that
+held much before, or a large deletion.")]
+pub(super) struct CompactArgs {
+    #[command(flatten)]
+    place: PlaceArgs,
+}
+
 pub(super) fn run(command: StoreCommand, out: &mut Output) -> anyhow::Result<Exit> {
     match command {
         StoreCommand::Create(args) => create(args, out),
         StoreCommand::List(args) => list(&args, out),
         StoreCommand::Delete(args) => delete(&args, out),
         StoreCommand::Stats(args) => stats(&args, out),
+        StoreCommand::Compact(args) => compact(&args, out),
         StoreCommand::Retention(args) => retention(&args, out),
         StoreCommand::Collect(args) => collect(&args, out),
         StoreCommand::Purge(args) => purge(&args, out),
@@ -202,6 +219,16 @@ fn stats(args: &StatsArgs, out: &mut Output) -> anyhow::Result<Exit> {
         },
         || form_json(&stats),
     )?;
+    Ok(Exit::Yes)
+}
+
+fn compact(args: &CompactArgs, out: &mut Output) -> anyhow::Result<Exit> {
+    let target = args.place.open(false)?;
+    let bar = ProgressBar::new_spinner().with_message("merging all table files");
+    bar.enable_steady_tick(std::time::Duration::from_millis(200));
+    let form = target.compact()?;
+    bar.finish_and_clear();
+    out.print(|| format!("{} bytes in table files", form.file_bytes), || form_json(&form))?;
     Ok(Exit::Yes)
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each verb has one form for both, so that every command asks, prints and fails in one way.
 
+use std::num::NonZero;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -10,12 +11,12 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    CollectForm, PeriodForm, PurgeForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm,
-    URL_FILE, ValidationForm, parse_retention,
+    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm,
+    SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm, parse_retention,
 };
 use crate::engine::{
-    At, ChangesRequest, CheckRequest, CollectAnswer, Engine, ExpandRequest, ReadRequest, Settings,
-    StorageError, UsersetNode, WriteRequest,
+    At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest,
+    ReadRequest, Settings, StorageError, UsersetNode, WriteRequest,
 };
 use crate::eval::Work;
 use crate::schema::Tree;
@@ -184,6 +185,27 @@ impl Target {
         }
     }
 
+    pub(super) fn compact(&self) -> anyhow::Result<CompactedForm> {
+        match self {
+            Target::Local(engine) => {
+                engine.compact()?;
+                let file_bytes = engine.family_sizes()?.iter().map(|family| family.file_bytes).sum();
+                Ok(CompactedForm { file_bytes })
+            }
+            Target::Remote(client) => client.compact(),
+        }
+    }
+
+    pub(super) fn delete_tuples(&self, request: &DeleteRequest) -> anyhow::Result<(DeletedForm, String)> {
+        match self {
+            Target::Local(engine) => {
+                let answer = engine.delete_tuples(request)?;
+                Ok((DeletedForm::from(&answer), engine.seal(&answer.token)))
+            }
+            Target::Remote(client) => client.delete_tuples(request),
+        }
+    }
+
     pub(super) fn write_schema(&self, store: StoreId, tree: &Tree) -> anyhow::Result<SchemaWritten> {
         match self {
             Target::Local(engine) => {
@@ -299,6 +321,19 @@ impl Target {
                 Ok(Expanded { root: answer.root, token: engine.seal(&answer.token) })
             }
             Target::Remote(client) => client.expand(request),
+        }
+    }
+
+    /// Makes a backup at a place, on the server if one is asked; `progress` is told what is being done, as far as that is known here.
+    pub(super) fn backup(
+        &self,
+        place: &Path,
+        keep: Option<NonZero<usize>>,
+        progress: &mut dyn FnMut(BackupStep),
+    ) -> anyhow::Result<BackupDoneForm> {
+        match self {
+            Target::Local(engine) => Ok(BackupDoneForm::of(engine, &engine.backup(place, keep, progress)?)),
+            Target::Remote(client) => client.backup(place, keep),
         }
     }
 

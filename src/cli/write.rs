@@ -27,7 +27,8 @@ Examples:
 
 A server takes 100 tuples in one write unless it was started with a larger `--write-tuples-max`.
 
-Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .yaml/.json (a list), .txt (one tuple a line).
+Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .json/.yaml (a list), .txt (one tuple a line),
+.spicedb (SpiceDB's relationships); packed too (.csv.gz, .csv.zst).
 
 Preconditions, true of the state before the write:
   exists TUPLE · absent TUPLE · at-least N FILTER · at-most N FILTER · unchanged FILTER since TOKEN
@@ -45,7 +46,7 @@ pub(super) struct WriteArgs {
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// The format of the file, when its name does not tell: text, csv, jsonl, yaml
+    /// The format of the file, when its name does not tell: text, csv, jsonl, json, yaml, spicedb, fga.yaml
     #[arg(long, value_name = "FORMAT")]
     input_format: Option<Format>,
 
@@ -74,13 +75,23 @@ pub(super) struct WriteArgs {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Duplicate {
+pub(super) enum Duplicate {
     /// Refuse the write
     Error,
     /// Leave it as it is
     Ignore,
     /// Give it the new condition and expiry
     Replace,
+}
+
+impl From<Duplicate> for OnDuplicate {
+    fn from(chosen: Duplicate) -> OnDuplicate {
+        match chosen {
+            Duplicate::Error => OnDuplicate::Error,
+            Duplicate::Ignore => OnDuplicate::Ignore,
+            Duplicate::Replace => OnDuplicate::Replace,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -113,11 +124,7 @@ pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
             writes,
             deletes: args.delete,
             preconditions: args.require,
-            on_duplicate: match args.on_duplicate {
-                Duplicate::Error => OnDuplicate::Error,
-                Duplicate::Ignore => OnDuplicate::Ignore,
-                Duplicate::Replace => OnDuplicate::Replace,
-            },
+            on_duplicate: args.on_duplicate.into(),
             on_missing: match args.on_missing {
                 Missing::Error => OnMissing::Error,
                 Missing::Ignore => OnMissing::Ignore,

@@ -51,6 +51,9 @@ impl Kind {
         match (self, other) {
             (Kind::Nothing, other) | (other, Kind::Nothing) => Some(other.clone()),
             (Kind::Any, _) | (_, Kind::Any) => Some(Kind::Any),
+            // A message may be null, and these are messages to CEL.
+            (Kind::Null, it @ (Kind::Duration | Kind::Timestamp | Kind::Ip))
+            | (it @ (Kind::Duration | Kind::Timestamp | Kind::Ip), Kind::Null) => Some(it.clone()),
             (Kind::List(one), Kind::List(two)) => one.join(two).map(Kind::list),
             (Kind::Map(key, value), Kind::Map(other_key, other_value)) => {
                 Some(Kind::map(key.join(other_key)?, value.join(other_value)?))

@@ -2,7 +2,7 @@
 
 use super::write::WriteRefusal;
 use crate::schema::resolved::{RestrictionShape, Schema};
-use crate::tuple::{Subject, Tuple, TupleCondition};
+use crate::tuple::{SubjectRef, Tuple, TupleCondition, TupleRef};
 
 /// Why a schema does not let a tuple in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -82,7 +82,15 @@ impl Rejection {
 /// # Errors
 /// Why it does not.
 pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
-    let key = &tuple.key;
+    admit_key(schema, tuple.key.as_ref(), tuple.condition.as_ref())
+}
+
+/// The same, of a tuple in parts; its expiry does not matter.
+fn admit_key(
+    schema: &Schema,
+    key: TupleRef<'_>,
+    condition: Option<&TupleCondition>,
+) -> Result<(), Rejection> {
     let find_type = |name: &str| {
         schema.type_named(name).ok_or_else(|| Rejection::UnknownType {
             name: name.to_owned(),
@@ -97,44 +105,47 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
         })
     };
     let object_type = find_type(key.object.object_type())?;
-    let relation = find_relation(object_type, key.relation.as_str())?;
+    let relation = find_relation(object_type, key.relation)?;
     let text = || schema.relation_text(relation);
     let restrictions = &schema.relation_at(relation).restrictions;
     if restrictions.is_empty() {
         return Err(Rejection::NotAssignable(text()));
     }
     let subject_type = find_type(key.subject.subject_type())?;
-    let (shape, kind) = match &key.subject {
-        Subject::Object(object) => (RestrictionShape::Object, object.object_type().to_owned()),
-        Subject::Wildcard(name) => (RestrictionShape::Wildcard, format!("{name}:*")),
-        Subject::Userset(_, name) => {
-            let asked = find_relation(subject_type, name.as_str())?;
-            (RestrictionShape::Userset(asked), schema.relation_text(asked))
-        }
+    let shape = match key.subject {
+        SubjectRef::Object(_) => RestrictionShape::Object,
+        SubjectRef::Wildcard(_) => RestrictionShape::Wildcard,
+        SubjectRef::Userset(_, name) => RestrictionShape::Userset(find_relation(subject_type, name)?),
+    };
+    // Worked out for messages only.
+    let kind = || match (key.subject, shape) {
+        (_, RestrictionShape::Userset(asked)) => schema.relation_text(asked),
+        (SubjectRef::Wildcard(name), _) => format!("{name}:*"),
+        (subject, _) => subject.subject_type().to_owned(),
     };
     let mut of_shape =
         restrictions.iter().filter(|it| it.subject_type == subject_type && it.shape == shape).peekable();
     if of_shape.peek().is_none() {
         let allowed: Vec<String> = restrictions.iter().map(|it| show(schema, it)).collect();
-        return Err(Rejection::NotAllowed { subject: kind, relation: text(), allowed: allowed.join(", ") });
+        return Err(Rejection::NotAllowed { subject: kind(), relation: text(), allowed: allowed.join(", ") });
     }
-    let given = tuple.condition.as_ref().map(|condition| condition.name());
+    let given = condition.map(TupleCondition::name);
     let fits = of_shape.any(|it| it.condition.map(|at| &*schema.condition_at(at).name) == given);
     match given {
         None if fits => Ok(()),
         Some(name) if fits => {
             let compiled = schema.condition_named(name).map(|at| &schema.condition_at(at).compiled);
-            let context = tuple.condition.as_ref().map(TupleCondition::context);
+            let context = condition.map(TupleCondition::context);
             compiled
                 .zip(context)
                 .map_or(Ok(()), |(compiled, context)| compiled.admit(context))
                 .map_err(|problem| Rejection::ConditionContext { condition: name.to_owned(), problem })
         }
-        None => Err(Rejection::ConditionMissing { subject: kind, relation: text() }),
+        None => Err(Rejection::ConditionMissing { subject: kind(), relation: text() }),
         Some(condition) => Err(Rejection::ConditionNotAllowed {
             condition: condition.to_owned(),
             is_known: schema.condition_named(condition).is_some(),
-            subject: kind,
+            subject: kind(),
             relation: text(),
         }),
     }
@@ -145,11 +156,18 @@ pub fn admit(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
 /// # Errors
 /// Why it does not.
 pub fn admit_stored(schema: &Schema, tuple: &Tuple) -> Result<(), Rejection> {
-    admit(schema, tuple)?;
-    match &tuple.key.subject {
-        Subject::Userset(object, relation)
-            if *object == tuple.key.object && *relation == tuple.key.relation =>
-        {
+    admit_stored_key(schema, tuple.key.as_ref(), tuple.condition.as_ref())
+}
+
+/// The same, of a tuple in parts; its expiry does not matter.
+pub(super) fn admit_stored_key(
+    schema: &Schema,
+    key: TupleRef<'_>,
+    condition: Option<&TupleCondition>,
+) -> Result<(), Rejection> {
+    admit_key(schema, key, condition)?;
+    match key.subject {
+        SubjectRef::Userset(object, relation) if object == key.object && relation == key.relation => {
             Err(Rejection::Implicit)
         }
         _ => Ok(()),

@@ -47,6 +47,11 @@ pub enum EngineError {
     /// A token from before the data directory was restored.
     #[error("the token was made before this data directory was restored from a backup: ask again without it")]
     OldIncarnation,
+    /// A token of another life of the data directory than a backup is of.
+    #[error(
+        "the token is not of the data directory that the backup was made of, or from before it was restored itself"
+    )]
+    OtherIncarnation,
     /// A text after `--at` that is neither.
     #[error(
         "`{0}` is neither a token nor a time: pass a token as an answer printed it, or RFC 3339 such as `2026-11-22T14:30:00Z`"

@@ -3,6 +3,7 @@
 mod admission;
 mod assertions;
 mod at;
+mod backup;
 mod batch_check;
 mod changes;
 mod check;
@@ -10,10 +11,14 @@ mod collect;
 mod compact;
 mod create_store;
 mod delete_store;
+mod delete_tuples;
 mod digest;
 mod error;
 mod expand;
+mod export;
 mod given;
+mod import_files;
+mod import_live;
 mod list_objects;
 mod list_stores;
 mod list_subjects;
@@ -23,6 +28,7 @@ mod programs;
 mod purge;
 mod read;
 mod read_schema;
+mod restore;
 mod retention;
 mod settings;
 mod store_stats;
@@ -44,24 +50,31 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    ChangeKind, ChangeRecord, FilterError, ObjectFilter, Pin, Purged, Retention, RevisionRecord,
-    StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation,
+    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, FilterError, Finding,
+    ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound, StorageError,
+    StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit, admit_stored};
 pub use at::At;
+pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};
 pub use check::{CheckAnswer, CheckRequest};
 pub use collect::CollectAnswer;
+pub use delete_tuples::{DeleteAnswer, DeleteRequest, DeleteWhat};
 pub use digest::digest;
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
+pub use export::Export;
 pub use given::Given;
+pub use import_files::{FileImportAnswer, FileImportRequest, TupleImport};
+pub use import_live::{ImportPart, PartAnswer, Untaken, UntakenReason};
 pub use period::{Cause, Moment, Period, Since, Until};
 pub use precondition::{Precondition, PreconditionError};
 pub use purge::PurgeAnswer;
 pub use read::{ReadAnswer, ReadRequest, ReadTuple};
 pub use read_schema::{SchemaDocument, SchemaInfo};
+pub use restore::{RestoreAnswer, RestoreRequest, RestoreTo, RestoredStore};
 pub use settings::Settings;
 pub use store_stats::StoreStats;
 pub use view::View;
@@ -87,7 +100,11 @@ impl Engine {
     /// # Errors
     /// Whatever keeps the directory from being served: see [`StorageError`].
     pub fn open(dir: &Path, settings: Settings) -> Result<Engine, StorageError> {
-        let database = Arc::new(Database::open(dir, &settings.database)?);
+        Engine::serve(Database::open(dir, &settings.database)?, settings)
+    }
+
+    fn serve(database: Database, settings: Settings) -> Result<Engine, StorageError> {
+        let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database))?;
         let programs = programs::Programs::default();
         Ok(Engine { shared: Arc::new(Shared { database, programs, settings }), writer })

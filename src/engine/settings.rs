@@ -15,6 +15,8 @@ pub struct Settings {
     pub schema_limits: SchemaLimits,
     /// Tuples in one write, deletions included.
     pub write_tuples_max: usize,
+    /// Tuples deleted by filter as one revision.
+    pub delete_tuples_max: usize,
 }
 
 impl Default for Settings {
@@ -24,6 +26,7 @@ impl Default for Settings {
             limits: Limits::default(),
             schema_limits: SchemaLimits::default(),
             write_tuples_max: 1_000_000,
+            delete_tuples_max: 1_000_000,
         }
     }
 }

@@ -77,6 +77,9 @@ pub enum WriteRefusal {
         /// How many it may have.
         limit: usize,
     },
+    /// Too many tuples would be deleted at once.
+    #[error("more than {0} tuples would be deleted as one revision: narrow the filter, or delete in steps")]
+    TooManyDeleted(usize),
     /// It has too many preconditions.
     #[error("the write has {found} preconditions, at most {limit} are allowed")]
     TooManyPreconditions {

@@ -67,6 +67,105 @@ pub(super) fn decode_row(bytes: &[u8], place: &dyn Fn() -> String) -> Result<Row
     })
 }
 
+/// What limits a tuple, as it ends the value of a row and that of a change: condition, then expiry.
+pub(super) fn encode_limits(
+    condition: Option<&TupleCondition>,
+    expires_at: Option<Timestamp>,
+    bytes: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let condition = condition.map(|it| (it.name(), it.context().as_str()));
+    append((condition, expires_at.map(Timestamp::as_micros)), bytes)
+}
+
+/// When a tuple of these limits ends.
+pub(super) fn decode_end(
+    limits: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<Option<Timestamp>, StorageError> {
+    if limits == [0, 0] {
+        return Ok(None);
+    }
+    match bincode::decode_from_slice::<(Option<(String, String)>, Option<i64>), _>(limits, CONFIG) {
+        Ok(((_, end), read)) if read == limits.len() => Ok(end.map(Timestamp::from_micros)),
+        _ => Err(StorageError::damaged(place(), "condition and expiry cannot be read")),
+    }
+}
+
+/// Appends the value of a row with these limits.
+pub(super) fn append_row(created: Revision, limits: &[u8], bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+    bytes.push(VERSION);
+    append(created.0, bytes)?;
+    bytes.extend_from_slice(limits);
+    Ok(())
+}
+
+/// The limits in the value of a row.
+pub(super) fn limits_of_row<'a>(
+    bytes: &'a [u8],
+    place: &dyn Fn() -> String,
+) -> Result<&'a [u8], StorageError> {
+    let body = bytes.split_first().filter(|&(&version, _)| version == VERSION).map(|(_, body)| body);
+    let created = body.and_then(|body| bincode::decode_from_slice::<u64, _>(body, CONFIG).ok());
+    match (body, created) {
+        (Some(body), Some((_, read))) => Ok(&body[read..]),
+        _ => Err(StorageError::damaged(place(), "value cannot be read")),
+    }
+}
+
+/// Appends the value of a change that wrote a tuple: the key of `tuples` without its store number, and its limits.
+pub(super) fn append_written(key: &[u8], limits: &[u8], bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+    bytes.extend_from_slice(&[VERSION, WRITTEN]);
+    append(key.len() as u64, bytes)?;
+    bytes.extend_from_slice(key);
+    bytes.extend_from_slice(limits);
+    Ok(())
+}
+
+fn append<T: Encode>(value: T, bytes: &mut Vec<u8>) -> Result<(), StorageError> {
+    bincode::encode_into_std_write(value, bytes, CONFIG)
+        .map(drop)
+        .map_err(|error| StorageError::Io(format!("cannot encode a value: {error}")))
+}
+
+/// The kind of a change that wrote a tuple.
+const WRITTEN: u8 = 1;
+
+/// An import by files between its first file and the moment it is visible.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(super) struct ImportValue {
+    /// The revision that it becomes.
+    pub(super) revision: u64,
+    /// Entries of the change log in its files.
+    pub(super) changes: u32,
+    /// When the first of its tuples ends, in microseconds.
+    pub(super) first_end: Option<i64>,
+    /// Where its files are, in the data directory.
+    pub(super) directory: String,
+    /// Family and name of each.
+    pub(super) files: Vec<(String, String)>,
+    /// Tuples that are there otherwise: key of `tuples` without the store number, and limits.
+    pub(super) replaced: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+pub(super) fn encode_import(value: ImportValue) -> Result<Vec<u8>, StorageError> {
+    encode(value)
+}
+
+pub(super) fn decode_import(bytes: &[u8], place: &dyn Fn() -> String) -> Result<ImportValue, StorageError> {
+    decode(bytes, place)
+}
+
+/// The row of these limits.
+pub(super) fn row_of_limits(
+    created: Revision,
+    limits: &[u8],
+    place: &dyn Fn() -> String,
+) -> Result<Row, StorageError> {
+    let mut bytes = Vec::new();
+    append_row(created, limits, &mut bytes)?;
+    decode_row(&bytes, place)
+}
+
 /// An entry of the change log: what happened, and the `tuples` key without its store number.
 #[derive(Encode, Decode)]
 struct StoredChange {
@@ -86,7 +185,7 @@ pub(super) struct ChangeValue {
 
 pub(super) fn encode_change(change: &ChangeValue) -> Result<Vec<u8>, StorageError> {
     let kind = match change.kind {
-        ChangeKind::Written => 1,
+        ChangeKind::Written => WRITTEN,
         ChangeKind::Replaced => 2,
         ChangeKind::Deleted => 3,
         ChangeKind::Expired => 4,
@@ -103,7 +202,7 @@ pub(super) fn encode_change(change: &ChangeValue) -> Result<Vec<u8>, StorageErro
 pub(super) fn decode_change(bytes: &[u8], place: &dyn Fn() -> String) -> Result<ChangeValue, StorageError> {
     let stored: StoredChange = decode(bytes, place)?;
     let kind = match stored.kind {
-        1 => ChangeKind::Written,
+        WRITTEN => ChangeKind::Written,
         2 => ChangeKind::Replaced,
         3 => ChangeKind::Deleted,
         4 => ChangeKind::Expired,
@@ -317,6 +416,15 @@ pub(super) fn decode_assertions(bytes: &[u8], place: &dyn Fn() -> String) -> Res
     decode(bytes, place)
 }
 
+/// How far a live import has come, in the words of who imports.
+pub(super) fn encode_position(text: &str) -> Result<Vec<u8>, StorageError> {
+    encode(text.to_owned())
+}
+
+pub(super) fn decode_position(bytes: &[u8], place: &dyn Fn() -> String) -> Result<String, StorageError> {
+    decode(bytes, place)
+}
+
 /// The revisions of which something has been purged: from the first (included) to the last (excluded).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub(super) struct PurgedValue {
@@ -380,6 +488,30 @@ mod tests {
         expected.extend([1, 3]);
         assert_eq!(bytes, expected);
         assert_eq!(decode_row(&bytes, &place).unwrap(), full_row());
+    }
+
+    #[test]
+    fn limits_end_rows_and_changes() {
+        let row = full_row();
+        let mut limits = Vec::new();
+        encode_limits(row.condition.as_ref(), row.expires_at, &mut limits).unwrap();
+        let mut bytes = Vec::new();
+        append_row(row.created, &limits, &mut bytes).unwrap();
+        assert_eq!(bytes, encode_row(&row).unwrap());
+        assert_eq!(limits_of_row(&bytes, &place).unwrap(), limits);
+        assert_eq!(decode_end(&limits, &place).unwrap(), row.expires_at);
+        assert_eq!(row_of_limits(row.created, &limits, &place).unwrap(), row);
+        let Row { condition, expires_at, .. } = row;
+        for key in [&b"k\0"[..], &[b'x'; 600]] {
+            let mut bytes = Vec::new();
+            append_written(key, &limits, &mut bytes).unwrap();
+            let (condition, key) = (condition.clone(), key.to_vec());
+            let change = ChangeValue { kind: ChangeKind::Written, key, condition, expires_at };
+            assert_eq!(bytes, encode_change(&change).unwrap());
+        }
+        let mut plain = Vec::new();
+        encode_limits(None, None, &mut plain).unwrap();
+        assert_eq!(plain, [0, 0]);
     }
 
     #[test]

@@ -13,6 +13,67 @@ pub enum StorageError {
     /// The directory holds something else.
     #[error("`{0}` is not empty and holds no Stonetown data: name an empty or a new directory")]
     ForeignDirectory(PathBuf),
+    /// A restore into the directory was interrupted.
+    #[error("a restore into `{0}` was not finished: run it again, or remove the directory")]
+    RestoreInterrupted(PathBuf),
+    /// A backup is to be restored where something is.
+    #[error("`{0}` holds data already: restore into a new or an empty directory")]
+    NotEmpty(PathBuf),
+    /// A place for backups that holds something else.
+    #[error("`{0}` is not empty and holds no backups: name a new or an empty directory")]
+    NoBackupPlace(PathBuf),
+    /// There are no backups where some were expected.
+    #[error("no backups at `{0}`: make one with `stonetown backup`, or name another directory")]
+    NoBackups(PathBuf),
+    /// There is no such backup.
+    #[error("`{place}` has no backup {id}: `stonetown backup list` shows what there is")]
+    NoBackup {
+        /// Where.
+        place: PathBuf,
+        /// The one asked for.
+        id: u32,
+    },
+    /// Backups of two data directories do not mix.
+    #[error(
+        "`{0}` holds backups of another data directory, or of this one before it was restored: name a new or an empty directory"
+    )]
+    ForeignBackups(PathBuf),
+    /// Another process is busy with the backups.
+    #[error("the backups at `{0}` are in use by another process: try again when it is done")]
+    BackupsLocked(PathBuf),
+    /// Backups are not kept within what they are of.
+    #[error("`{0}` lies in the data directory itself: name a place outside of it")]
+    BackupInside(PathBuf),
+    /// A file of a backup is not what was written.
+    #[error("backup {id} is damaged: {place}: {detail}; take another one with `--backup`")]
+    DamagedBackup {
+        /// Which backup.
+        id: u32,
+        /// The file at fault.
+        place: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// A backup knows nothing of what came after it.
+    #[error("backup {id} was made at {made_at}: it does not hold the state of {asked}")]
+    AfterBackup {
+        /// Which backup.
+        id: u32,
+        /// When it was made.
+        made_at: Timestamp,
+        /// The time asked for.
+        asked: Timestamp,
+    },
+    /// A store that was not there at the time that is asked for.
+    #[error("store `{store}` was made at {created_at}, after {asked}")]
+    MadeLater {
+        /// The store.
+        store: StoreId,
+        /// When it was made.
+        created_at: Timestamp,
+        /// The time asked for.
+        asked: Timestamp,
+    },
     /// Another process has the directory open.
     #[error("data directory `{0}` is in use by another process: stop it, or ask it instead")]
     Locked(PathBuf),
@@ -42,6 +103,20 @@ pub enum StorageError {
     /// There is already such a store.
     #[error("store `{0}` exists already")]
     StoreExists(StoreId),
+    /// An import has the store to itself.
+    #[error("an import into store `{0}` is in progress: write again when it is done; reads go on meanwhile")]
+    ImportInProgress(StoreId),
+    /// Another import was interrupted, and waits to be gone on with.
+    #[error(
+        "an import of {0} into this store was not finished: run it again to go on, or throw it away with `--restart`"
+    )]
+    UnfinishedImport(String),
+    /// The tuples of an import were held against a schema that is no longer in force.
+    #[error("a schema was written while the import was reading: run the import again")]
+    SchemaChanged,
+    /// An import by files would replace too many tuples.
+    #[error("more than {0} stored tuples would get another condition or expiry: import with `--way live`")]
+    TooManyReplaced(usize),
     /// The past reaches back only so far.
     #[error("revision {asked} is no longer kept: the oldest kept is {oldest} of {oldest_time}")]
     BelowHorizon {

@@ -32,6 +32,8 @@ pub enum SubjectFilter {
     Type(Box<str>),
     /// `user:anne`, `org:acme#admin` or `user:*`: exactly this.
     Subject(Subject),
+    /// `org:acme#`: an object, and all who hold a relation on it.
+    Naming(Object),
 }
 
 /// A text that is no filter.
@@ -57,6 +59,10 @@ impl TupleFilter {
             None => true,
             Some(SubjectFilter::Type(name)) => tuple.subject.subject_type() == &**name,
             Some(SubjectFilter::Subject(subject)) => tuple.subject == subject.as_ref(),
+            Some(SubjectFilter::Naming(object)) => match tuple.subject {
+                SubjectRef::Object(of) | SubjectRef::Userset(of, _) => of == object.as_ref(),
+                SubjectRef::Wildcard(_) => false,
+            },
         };
         object && relation && subject
     }
@@ -81,12 +87,13 @@ impl TupleFilter {
             filter.relation = Some(Relation::new(relation)?);
         }
         if let Some(subject) = subject.filter(|&subject| subject != "*") {
-            filter.subject = Some(match subject.strip_suffix(':') {
-                Some(subject_type) => {
+            filter.subject = Some(match (subject.strip_suffix(':'), subject.strip_suffix('#')) {
+                (Some(subject_type), _) => {
                     check_type_name(subject_type)?;
                     SubjectFilter::Type(subject_type.into())
                 }
-                None => SubjectFilter::Subject(SubjectRef::parse(subject)?.to_owned()),
+                (None, Some(object)) => SubjectFilter::Naming(ObjectRef::parse(object)?.to_owned()),
+                (None, None) => SubjectFilter::Subject(SubjectRef::parse(subject)?.to_owned()),
             });
         }
         Ok(filter)
@@ -129,6 +136,7 @@ impl fmt::Display for TupleFilter {
             None => Ok(()),
             Some(SubjectFilter::Type(name)) => write!(f, "@{name}:"),
             Some(SubjectFilter::Subject(subject)) => write!(f, "@{subject}"),
+            Some(SubjectFilter::Naming(object)) => write!(f, "@{object}#"),
         }
     }
 }

@@ -26,6 +26,10 @@ pub use overlay::{Dated, Empty, Overlay};
 pub use reader::{Row, TupleReader};
 pub use recorder::{Reads, Recorder};
 pub use remembered::Remembered;
-pub use rocks::{Collected, Database, DatabaseOptions, FamilySize, Pin, Purged, StateReader};
+pub use rocks::{
+    BackedUpStore, Backup, BackupDone, BackupStep, ClashKind, Collected, Database, DatabaseOptions,
+    FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored, Rewound, StateReader,
+    list_backups, verify_backups,
+};
 pub use validate::{Finding, Validation};
-pub use writer::{Commit, Listener, Once, Plan, WriteError, Writer};
+pub use writer::{Clashed, Commit, ImportPlan, Listener, Mark, Once, Plan, WriteError, Writer};

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -16,7 +17,10 @@ use super::codec::{AnsweredValue, Head, Retention, StoreRecord};
 use super::error::StorageError;
 use super::overlay::{Dated, Overlay};
 use super::reader::TupleReader;
-use super::rocks::{Batch, Collected, Database, Purged, StateReader, UnderWay};
+use super::rocks::{
+    Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged,
+    StateReader, UnderWay,
+};
 use crate::tuple::{Object, Revision, SchemaId, StoreId, Timestamp, TupleKey};
 
 /// Writes waiting for the writer; more wait to be let in.
@@ -67,8 +71,31 @@ pub struct Once {
     pub request: [u8; 16],
 }
 
+/// How far an import has come, written down together with what it wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Which import.
+    pub import: [u8; 16],
+    /// Where its input goes on; none: it is done, and need not be remembered.
+    pub position: Option<String>,
+}
+
 /// How long the answer to a write is kept under its idempotency key, in microseconds: an hour.
 const ANSWERS_KEPT: i64 = 3_600_000_000;
+
+/// How an import by files is finished.
+#[derive(Debug, Clone, Default)]
+pub struct ImportPlan {
+    /// What to do with tuples that are there already.
+    pub on_stored: OnStored,
+    /// The schema that has to be in force still.
+    pub schema: Option<SchemaId>,
+    /// Find out what would be done, and do nothing.
+    pub is_trial: bool,
+}
+
+/// Told of tuples that an import cannot take; it may end the import.
+pub type Clashed<'c> = &'c mut dyn FnMut(Place, ClashKind, TupleKey) -> ControlFlow<()>;
 
 /// Told of a store's new revision when it is durable and visible. It must be quick: writes wait for it.
 pub type Listener = Box<dyn Fn(StoreId, Revision) + Send + Sync>;
@@ -100,6 +127,7 @@ struct Ran {
 struct WriteJob {
     store: StoreId,
     once: Option<Once>,
+    mark: Option<Mark>,
     work: Work,
     /// None: the plan refused.
     reply: Reply<Option<Commit>>,
@@ -140,6 +168,26 @@ impl Writer {
         once: Option<Once>,
         plan: Plan<E>,
     ) -> Result<Commit, WriteError<E>> {
+        self.write_planned(store, once, None, plan)
+    }
+
+    /// The same, of a part of an import: how far it has come is written down with it, also where nothing is changed.
+    pub fn write_marked<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        mark: Mark,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
+        self.write_planned(store, None, Some(mark), plan)
+    }
+
+    fn write_planned<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        mark: Option<Mark>,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
         let (refusal, refused) = sync_channel(1);
         let run: RunPlan = Box::new(move |reader, schema| match plan(reader, schema) {
             Ok(changes) => Some(changes),
@@ -148,7 +196,7 @@ impl Writer {
                 None
             }
         });
-        match self.join(store, once, Work::Plan(run)).map_err(WriteError::Storage)? {
+        match self.join(store, once, mark, Work::Plan(run)).map_err(WriteError::Storage)? {
             Some(commit) => Ok(commit),
             None => match refused.recv() {
                 Ok(error) => Err(WriteError::Refused(error)),
@@ -159,7 +207,7 @@ impl Writer {
 
     /// Collects those of these tuples that have ended by their expiry, as one revision.
     pub fn expire(&self, store: StoreId, tuples: Vec<TupleKey>) -> Result<Commit, StorageError> {
-        self.join(store, None, Work::Expire(tuples))?.ok_or_else(stopped)
+        self.join(store, None, None, Work::Expire(tuples))?.ok_or_else(stopped)
     }
 
     /// Makes a store, and waits until it is durable.
@@ -200,6 +248,7 @@ impl Writer {
     pub fn keep_past(&self, store: StoreId, retention: Retention) -> Result<Commit, StorageError> {
         self.alone(move |database| {
             let record = database.store(store).ok_or(StorageError::NoStore(store))?;
+            database.check_unlocked(store)?;
             let before = database.read_head(record.number)?;
             let under_way = database.begin();
             let time = database.commit_time(before.time);
@@ -231,6 +280,7 @@ impl Writer {
     pub fn purge(&self, store: StoreId, object: Object) -> Result<(Commit, Purged), StorageError> {
         self.alone(move |database| {
             let number = database.store_number(store).ok_or(StorageError::NoStore(store))?;
+            database.check_unlocked(store)?;
             let before = database.read_head(number)?;
             let under_way = database.begin();
             let time = database.commit_time(before.time);
@@ -245,6 +295,69 @@ impl Writer {
         })
     }
 
+    /// Begins an import by files, or goes on with the interrupted one of the same identity. `about` says to people what is
+    /// imported; `chunk_bytes` are sorted in memory at once, in each of two directions, twice.
+    ///
+    /// # Errors
+    /// [`StorageError::UnfinishedImport`] where another one was interrupted; `restart` throws away whatever was prepared.
+    pub fn begin_import(
+        &self,
+        store: StoreId,
+        (identity, about): (&str, &str),
+        restart: bool,
+        chunk_bytes: usize,
+    ) -> Result<FileImport, StorageError> {
+        let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
+        let directory = FileImport::directory(number, identity);
+        self.alone(move |database| {
+            if database.is_ingested(&directory)? {
+                database.forget_ingested(&directory)?;
+            }
+            Ok(((), None))
+        })?;
+        FileImport::open(&self.database, number, identity, about, restart, chunk_bytes)
+    }
+
+    /// Makes one revision of everything that an import has taken; writes to the store are refused meanwhile. None: `clash`
+    /// ended it; nothing was changed, and nothing is left of it.
+    pub fn finish_import(
+        &self,
+        store: StoreId,
+        mut import: FileImport,
+        plan: &ImportPlan,
+        clash: Clashed<'_>,
+        progress: &(dyn Fn(Progress) + Sync),
+    ) -> Result<Option<(Commit, Prepared)>, StorageError> {
+        let database = Arc::clone(&self.database);
+        let lock = self.alone(move |_| Ok((Lock::take(database, store)?, None)))?;
+        if plan.schema.is_some() && plan.schema != lock.head.schema {
+            return Err(StorageError::SchemaChanged);
+        }
+        let prepared = import.prepare(&self.database, &lock, plan.on_stored, clash, progress)?;
+        let unchanged = Commit { revision: lock.head.revision, time: lock.head.time, changes: 0 };
+        let Some((counts, value)) = prepared else {
+            import.discard()?;
+            return Ok(None);
+        };
+        let changes = (counts.written + counts.replaced) as usize;
+        if changes == 0 || plan.is_trial {
+            import.discard()?;
+            return Ok(Some((unchanged, counts)));
+        }
+        progress(Progress::Ingesting);
+        // Here, so that writes to other stores go on while it waits for a backup.
+        let _no_backup = self.database.keep_backups_out();
+        let commit = self.alone(move |database| {
+            let under_way = database.begin();
+            let time = database.commit_time(lock.head.time);
+            let head = database.ingest(lock.number, lock.head, time, &value)?;
+            drop(under_way);
+            let commit = Commit { revision: head.revision, time: head.time, changes };
+            Ok((commit, Some((lock.id, head.revision))))
+        })?;
+        Ok(Some((commit, counts)))
+    }
+
     /// Has somebody told of every new revision from now on.
     pub fn listen(&self, listener: Listener) {
         self.listeners.write().unwrap_or_else(PoisonError::into_inner).push(listener);
@@ -255,9 +368,15 @@ impl Writer {
         &self.database
     }
 
-    fn join(&self, store: StoreId, once: Option<Once>, work: Work) -> Result<Option<Commit>, StorageError> {
+    fn join(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        mark: Option<Mark>,
+        work: Work,
+    ) -> Result<Option<Commit>, StorageError> {
         let (reply, answer) = sync_channel(1);
-        self.send(Job::Write(WriteJob { store, once, work, reply }))?;
+        self.send(Job::Write(WriteJob { store, once, mark, work, reply }))?;
         answer.recv().map_err(|_| stopped())?
     }
 
@@ -354,6 +473,7 @@ fn create_store(database: &Database, id: StoreId, name: Option<String>) -> Resul
 /// The number of the store that was there.
 fn delete_store(database: &Database, id: StoreId) -> Result<Option<u32>, StorageError> {
     let Some(record) = database.store(id) else { return Ok(None) };
+    database.check_unlocked(id)?;
     let mut batch = Batch::new(database);
     batch.delete_store(id, record.number)?;
     batch.commit()?;
@@ -412,10 +532,19 @@ impl<'d> Group<'d> {
 
     /// Runs one plan on the state so far. Refusals and errors changed nothing and are answered at once.
     fn add(&mut self, job: WriteJob) {
-        match self.run_once(job.store, job.once, job.work) {
+        let mut result = self.run_once(job.store, job.once, job.work);
+        if let (Ok(Some(_)), Some(mark)) = (&result, job.mark) {
+            result = self.keep_mark(job.store, &mark).and(result);
+        }
+        match result {
             Ok(Some(commit)) => self.accepted.push((job.reply, commit)),
             other => drop(job.reply.send(other)),
         }
+    }
+
+    fn keep_mark(&mut self, store: StoreId, mark: &Mark) -> Result<(), StorageError> {
+        let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
+        self.batch.keep_import_position(number, mark.import, mark.position.as_deref())
     }
 
     /// A write that was made before is answered as it was then.
@@ -455,6 +584,7 @@ impl<'d> Group<'d> {
 
     fn run(&mut self, store: StoreId, work: Work) -> Result<Option<Commit>, StorageError> {
         let number = self.database.store_number(store).ok_or(StorageError::NoStore(store))?;
+        self.database.check_unlocked(store)?;
         let state = match self.stores.entry(number) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {

@@ -63,6 +63,30 @@ impl<'a> SubjectRef<'a> {
         SubjectRef::parse_parts(text).map_err(|error| error.within(text))
     }
 
+    /// A subject from its parts, checked; without a relation, the id `*` is everybody of the type.
+    pub fn new(
+        subject_type: &'a str,
+        id: &'a str,
+        relation: Option<&'a str>,
+    ) -> Result<SubjectRef<'a>, TupleError> {
+        let bytes = subject_type.len() + 1 + id.len() + relation.map_or(0, |relation| 1 + relation.len());
+        if bytes > SUBJECT_BYTES_MAX {
+            return Err(TupleError::new(Part::Subject, "is too long", id, "use at most 512 bytes"));
+        }
+        if id == "*" && relation.is_none() {
+            check_name(Part::SubjectType, subject_type, TYPE_CHARS_MAX, "use at most 254 characters")?;
+            return Ok(SubjectRef::Wildcard(subject_type));
+        }
+        let object = ObjectRef::checked(subject_type, id, Part::SubjectType, Part::SubjectId, Part::Subject)?;
+        let Some(relation) = relation else { return Ok(SubjectRef::Object(object)) };
+        check_name(Part::SubjectRelation, relation, RELATION_CHARS_MAX, "use at most 50 characters")?;
+        if id.contains('*') || relation.contains('*') {
+            let help = "a userset names one object: `TYPE:ID#RELATION`, without `*`";
+            return Err(TupleError::new(Part::Subject, "mixes a userset and a wildcard", id, help));
+        }
+        Ok(SubjectRef::Userset(object, relation))
+    }
+
     fn parse_parts(text: &'a str) -> Result<SubjectRef<'a>, TupleError> {
         if text.len() > SUBJECT_BYTES_MAX {
             return Err(TupleError::new(Part::Subject, "is too long", text, "use at most 512 bytes"));
@@ -71,22 +95,10 @@ impl<'a> SubjectRef<'a> {
             error.help = "write `TYPE:ID`, `TYPE:ID#RELATION` or `TYPE:*`, for example `user:anne`";
             error
         })?;
-        if rest == "*" {
-            check_name(Part::SubjectType, subject_type, TYPE_CHARS_MAX, "use at most 254 characters")?;
-            return Ok(SubjectRef::Wildcard(subject_type));
+        match rest.split_once('#') {
+            Some((id, relation)) => SubjectRef::new(subject_type, id, Some(relation)),
+            None => SubjectRef::new(subject_type, rest, None),
         }
-        let checked =
-            |id| ObjectRef::checked(subject_type, id, Part::SubjectType, Part::SubjectId, Part::Subject);
-        let Some((id, relation)) = rest.split_once('#') else {
-            return Ok(SubjectRef::Object(checked(rest)?));
-        };
-        let object = checked(id)?;
-        check_name(Part::SubjectRelation, relation, RELATION_CHARS_MAX, "use at most 50 characters")?;
-        if rest.contains('*') {
-            let help = "a userset names one object: `TYPE:ID#RELATION`, without `*`";
-            return Err(TupleError::new(Part::Subject, "mixes a userset and a wildcard", text, help));
-        }
-        Ok(SubjectRef::Userset(object, relation))
     }
 
     /// The type before the colon.

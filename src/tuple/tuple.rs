@@ -102,6 +102,51 @@ impl<'a> TupleRef<'a> {
         TupleRef::from_parts(object, relation, subject).map_err(|error| error.within(text))
     }
 
+    /// A whole tuple from its text form `OBJECT#RELATION@SUBJECT[ with CONDITION[ {CONTEXT}]][ until TIME]`, checked:
+    /// its key, and what limits it.
+    #[allow(clippy::type_complexity, reason = "the three parts of a tuple")]
+    pub fn parse_tuple(
+        text: &'a str,
+    ) -> Result<(TupleRef<'a>, Option<TupleCondition>, Option<Timestamp>), TupleError> {
+        let Some((key, mut rest)) = text.split_once(' ') else {
+            return Ok((TupleRef::parse(text)?, None, None));
+        };
+        // When the part before the space is no tuple, the space stands inside the tuple: the whole says it best.
+        let key =
+            TupleRef::parse(key).or_else(|_| TupleRef::parse(text)).map_err(|error| error.within(text))?;
+        let mut limiting = None;
+        if let Some(condition) = rest.strip_prefix("with ") {
+            // The context may hold any text, the word `until` too: the JSON reader finds its end.
+            let (name, after) = condition.split_once(' ').unwrap_or((condition, ""));
+            let mut context = ConditionContext::empty();
+            rest = after;
+            if after.starts_with('{') {
+                let mut values = serde_json::Deserializer::from_str(after).into_iter::<serde_json::Value>();
+                let help = "write a JSON object such as {\"region\":\"eu\"}";
+                let value = match values.next() {
+                    Some(Ok(value)) => value,
+                    _ => return Err(TupleError::new(Part::Context, "is not JSON", text, help)),
+                };
+                context = ConditionContext::from_value(&value)?;
+                rest = after[values.byte_offset()..].trim_start_matches(' ');
+            }
+            limiting = Some(TupleCondition::new(name, context).map_err(|error| error.within(text))?);
+        }
+        let mut expires_at = None;
+        if let Some(time) = rest.strip_prefix("until ") {
+            let help = "write an RFC 3339 time such as `2027-01-01T00:00:00Z`";
+            let time =
+                time.parse().map_err(|_| TupleError::new(Part::Expiry, "is not a time", text, help))?;
+            expires_at = Some(time);
+            rest = "";
+        }
+        if !rest.is_empty() {
+            let help = "after the tuple comes nothing, ` with CONDITION {CONTEXT}` or ` until TIME`";
+            return Err(TupleError::new(Part::Tuple, "is followed by something else", text, help));
+        }
+        Ok((key, limiting, expires_at))
+    }
+
     /// An owned copy.
     pub fn to_owned(&self) -> TupleKey {
         TupleKey {
@@ -138,39 +183,8 @@ impl FromStr for Tuple {
 
     /// Reads `OBJECT#RELATION@SUBJECT[ with CONDITION[ {CONTEXT}]][ until TIME]`.
     fn from_str(text: &str) -> Result<Tuple, TupleError> {
-        let help = "after the tuple comes nothing, ` with CONDITION {CONTEXT}` or ` until TIME`";
-        let (key, mut rest) = text.split_once(' ').unwrap_or((text, ""));
-        // When the part before the space is no tuple, the space stands inside the tuple: the whole says it best.
-        let key = key.parse().or_else(|_| text.parse::<TupleKey>()).map_err(|error| error.within(text))?;
-        let mut tuple = Tuple::plain(key);
-        if let Some(condition) = rest.strip_prefix("with ") {
-            // The context may hold any text, the word `until` too: the JSON reader finds its end.
-            let (name, after) = condition.split_once(' ').unwrap_or((condition, ""));
-            let mut context = ConditionContext::empty();
-            rest = after;
-            if after.starts_with('{') {
-                let mut values = serde_json::Deserializer::from_str(after).into_iter::<serde_json::Value>();
-                let help = "write a JSON object such as {\"region\":\"eu\"}";
-                let value = match values.next() {
-                    Some(Ok(value)) => value,
-                    _ => return Err(TupleError::new(Part::Context, "is not JSON", text, help)),
-                };
-                context = ConditionContext::from_value(&value)?;
-                rest = after[values.byte_offset()..].trim_start_matches(' ');
-            }
-            tuple.condition = Some(TupleCondition::new(name, context).map_err(|error| error.within(text))?);
-        }
-        if let Some(time) = rest.strip_prefix("until ") {
-            let help = "write an RFC 3339 time such as `2027-01-01T00:00:00Z`";
-            let time =
-                time.parse().map_err(|_| TupleError::new(Part::Expiry, "is not a time", text, help))?;
-            tuple.expires_at = Some(time);
-            rest = "";
-        }
-        if !rest.is_empty() {
-            return Err(TupleError::new(Part::Tuple, "is followed by something else", text, help));
-        }
-        Ok(tuple)
+        let (key, condition, expires_at) = TupleRef::parse_tuple(text)?;
+        Ok(Tuple { key: key.to_owned(), condition, expires_at })
     }
 }
 

@@ -172,7 +172,7 @@ const MISTAKES: &[(&str, &[u8], &[&str])] = &[
         - { user: user:ann, relation: owner, object: org }\n",
         &["bad.yaml: line 1: subject has no `:` in `ann`", "bad.yaml: line 3: object has no `:` in `org`"],
     ),
-    ("broken.yaml", b"- user: user:ann\n  relation: owner\n", &["broken.yaml: line 2: ", "missing field `object`"]),
+    ("broken.yaml", b"- user: user:ann\n  relation: owner\n", &["broken.yaml: line 1: ", "missing field `object`"]),
     ("broken.json", b"[\n  {\"user\":\"user:ann\",", &["broken.json: line 2: "]),
     (
         "unknown.csv",

@@ -253,6 +253,39 @@ fn values_have_the_types_of_their_parameters() {
     }
 }
 
+/// OpenFGA takes such expressions; the first of them were refused here.
+#[test]
+fn durations_timestamps_and_addresses_can_be_compared_with_null() {
+    for (kind, value) in
+        [("duration", "1s"), ("timestamp", "2026-01-01T00:00:00Z"), ("ipaddress", "10.0.0.1")]
+    {
+        for expression in [
+            "x != null",
+            "null != x",
+            "!(x == null)",
+            "[x, null].size() == 2",
+            "[null, x][1] == x",
+            "!(null in [x])",
+            "null in [x, null]",
+            "[x] != [null]",
+            "x != (true ? null : x)",
+            "(true ? x : null) == x",
+        ] {
+            let result = holds(&format!("x: {kind}"), expression, json!({ "x": value }));
+            assert_eq!(result, Ok(true), "{expression} of a {kind}");
+        }
+        // A value that is given is never null.
+        let given = holds(&format!("x: {kind}"), "x == null", json!({ "x": null }));
+        assert!(matches!(given, Err(ConditionError::WrongType { .. })), "{kind}: {given:?}");
+    }
+    let compared = holds("x: timestamp", "null < x", json!({ "x": "2026-01-01T00:00:00Z" }));
+    assert!(matches!(compared, Err(ConditionError::Failed(_))), "{compared:?}");
+    for kind in ["bool", "int", "uint", "double", "string", "list<timestamp>", "map<ipaddress>"] {
+        let refused = compile(&format!("x: {kind}"), "x != null").map(drop);
+        assert_eq!(refused, Err(format!("`!=` does not take {kind}, null")));
+    }
+}
+
 #[test]
 fn every_parameter_is_needed_and_those_of_the_tuple_count_first() {
     let compiled = compile("a: int, b: int, c: string", "a == 1 || b == 2 || c == 'x'").unwrap();

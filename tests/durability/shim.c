@@ -527,6 +527,12 @@ int link(const char *from, const char *to) {
     return result;
 }
 
+/* What other languages' libraries call for link. */
+int linkat(int from_dir, const char *from, int to_dir, const char *to, int flags) {
+    if (from_dir != AT_FDCWD || to_dir != AT_FDCWD) return REAL(linkat)(from_dir, from, to_dir, to, flags);
+    return link(from, to);
+}
+
 int unlink(const char *path) {
     if (!is_ours(path)) return REAL(unlink)(path);
     bool is_last = begin();

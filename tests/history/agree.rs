@@ -193,6 +193,10 @@ fn fits(filter: &TupleFilter, key: &TupleKey) -> bool {
         None => true,
         Some(SubjectFilter::Type(name)) => key.subject.to_string().starts_with(&format!("{name}:")),
         Some(SubjectFilter::Subject(subject)) => key.subject == *subject,
+        Some(SubjectFilter::Naming(object)) => {
+            let (subject, object) = (key.subject.to_string(), object.to_string());
+            subject == object || subject.starts_with(&format!("{object}#"))
+        }
     };
     object_fits && relation_fits && subject_fits
 }
@@ -206,7 +210,7 @@ fn none() -> TupleFilter {
 fn is_by_object(filter: &TupleFilter) -> bool {
     match (&filter.object, &filter.subject) {
         (Some(ObjectFilter::Object(_)), _) | (_, None) => true,
-        (_, Some(SubjectFilter::Subject(_))) => false,
+        (_, Some(SubjectFilter::Subject(_) | SubjectFilter::Naming(_))) => false,
         (object, Some(SubjectFilter::Type(_))) => object.is_some(),
     }
 }

@@ -115,7 +115,7 @@ fn filters(
     types: &[String],
 ) -> Vec<TupleFilter> {
     let mut filters = Vec::new();
-    for form in 0..18 {
+    for form in 0..24 {
         for _ in 0..2 {
             let any_type = |chance: &mut _| types.choose(chance).unwrap().as_str().into();
             let object = match form % 3 {
@@ -123,12 +123,13 @@ fn filters(
                 1 => Some(ObjectFilter::Type(any_type(chance))),
                 _ => Some(ObjectFilter::Object(objects.choose(chance).unwrap().clone())),
             };
-            let subject = match form / 3 % 3 {
+            let subject = match form / 3 % 4 {
                 0 => None,
+                2 => Some(SubjectFilter::Naming(objects.choose(chance).unwrap().clone())),
                 1 => Some(SubjectFilter::Type(any_type(chance))),
                 _ => Some(SubjectFilter::Subject(subjects.choose(chance).unwrap().clone())),
             };
-            let relation = (form / 9 == 1).then(|| relations.choose(chance).unwrap().clone());
+            let relation = (form / 12 == 1).then(|| relations.choose(chance).unwrap().clone());
             filters.push(TupleFilter { object, relation, subject });
         }
     }

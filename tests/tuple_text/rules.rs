@@ -375,6 +375,7 @@ fn parts(filter: &TupleFilter) -> [String; 3] {
         None => String::new(),
         Some(SubjectFilter::Type(name)) => format!("type {name}"),
         Some(SubjectFilter::Subject(subject)) => format!("subject {subject}"),
+        Some(SubjectFilter::Naming(object)) => format!("naming {object}"),
     };
     [object, filter.relation.as_ref().map(ToString::to_string).unwrap_or_default(), subject]
 }

@@ -125,6 +125,7 @@ pub(crate) fn tuple() -> impl Strategy<Value = Tuple> {
 
 /// A filter of any form.
 pub(crate) fn filter() -> impl Strategy<Value = TupleFilter> {
+    let named = object();
     let object = prop_oneof![
         type_name().prop_map(|name| ObjectFilter::Type(name.into())),
         object().prop_map(ObjectFilter::Object),
@@ -132,6 +133,7 @@ pub(crate) fn filter() -> impl Strategy<Value = TupleFilter> {
     let subject = prop_oneof![
         type_name().prop_map(|name| SubjectFilter::Type(name.into())),
         subject().prop_map(SubjectFilter::Subject),
+        named.prop_map(SubjectFilter::Naming),
     ];
     (prop::option::of(object), prop::option::of(relation()), prop::option::of(subject))
         .prop_map(|(object, relation, subject)| TupleFilter { object, relation, subject })

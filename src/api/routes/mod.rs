@@ -1,9 +1,13 @@
 //! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
 
 mod assertions;
+mod backup;
+mod bulk;
 mod changes;
 mod check;
 mod expand;
+mod export;
+mod import;
 mod list_objects;
 mod list_users;
 mod lists;
@@ -56,6 +60,9 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))
         .route("/stores/{store}/collect", post(past::collect))
         .route("/stores/{store}/purge", post(past::purge))
+        .route("/stores/{store}/delete", post(bulk::delete))
+        .route("/stores/{store}/export", post(export::export))
+        .route("/stores/{store}/import", post(import::import).get(import::find))
         .route("/stores/{store}/access/v1/evaluation", post(authzen::evaluation))
         .route("/stores/{store}/access/v1/evaluations", post(authzen::evaluations))
         .route("/stores/{store}/access/v1/search/subject", post(authzen::search_subject))
@@ -64,6 +71,8 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/.well-known/authzen-configuration", get(authzen::configuration))
         .route("/.well-known/authzen-configuration/stores/{store}", get(authzen::configuration))
         .route("/validate", post(validate::validate))
+        .route("/compact", post(validate::compact))
+        .route("/backup", post(backup::backup))
         .route("/healthz", get(health))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })

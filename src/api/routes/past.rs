@@ -15,7 +15,7 @@ use super::super::wire::{self, CollectRequest, OrEmpty, PurgeRequest, RetentionR
 use super::Body;
 use crate::tuple::{ObjectRef, StoreId};
 
-fn store_id(app: &App, store: &str, request: &'static str) -> Result<StoreId, ApiError> {
+pub(super) fn store_id(app: &App, store: &str, request: &'static str) -> Result<StoreId, ApiError> {
     let mut fields = Fields::of(request);
     fields.form("StoreId", store, Form::Id);
     fields.finish()?;

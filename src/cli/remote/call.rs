@@ -37,6 +37,11 @@ impl Client {
         self.call(Method::POST, path.into(), Some(body.to_string().into_bytes()))
     }
 
+    /// JSON lines.
+    pub(super) fn post_lines(&self, path: impl Into<String>, lines: Vec<u8>) -> Call<'_> {
+        self.call(Method::POST, path.into(), Some(lines))
+    }
+
     pub(super) fn put(&self, path: impl Into<String>, body: &Value) -> Call<'_> {
         self.call(Method::PUT, path.into(), Some(body.to_string().into_bytes()))
     }
@@ -87,7 +92,10 @@ impl Call<'_> {
         let client = self.client;
         let call = self.patiently();
         let uri = format!("{}{}", client.url, call.path);
-        let response = call.prepared(client.agent.get(uri)).call();
+        let response = match &call.body {
+            Some(body) => call.prepared(client.agent.post(uri)).send(body.as_slice()),
+            None => call.prepared(client.agent.get(uri)).call(),
+        };
         let response = response.map_err(|cause| NoAnswer::new(&client.url, cause))?;
         let (head, mut body) = response.into_parts();
         let mut answer =
@@ -119,6 +127,9 @@ impl Call<'_> {
     fn prepared<B>(&self, mut call: RequestBuilder<B>) -> RequestBuilder<B> {
         for (name, value) in &self.query {
             call = call.query(*name, value);
+        }
+        if let Some(key) = &self.client.key {
+            call = call.header("authorization", format!("Bearer {key}"));
         }
         for (name, value) in &self.headers {
             call = call.header(*name, value);

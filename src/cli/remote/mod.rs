@@ -2,6 +2,9 @@
 
 mod answer;
 mod call;
+mod export;
+mod import;
+mod openfga;
 mod questions;
 mod schemas;
 mod stores;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use ureq::Agent;
 
 pub(super) use answer::{may_be_done, may_come_back};
+pub(super) use openfga::{Source, SourceChange};
 pub(super) use url::ServerUrl;
 
 use crate::api::URL_FILE;
@@ -26,6 +30,8 @@ const REQUEST_TIME: Duration = Duration::from_secs(60);
 pub(super) struct Client {
     url: ServerUrl,
     agent: Agent,
+    /// Sent as a bearer token.
+    key: Option<String>,
 }
 
 impl Client {
@@ -39,7 +45,13 @@ impl Client {
             // A server is asked directly: nothing on the way has to see who may do what.
             .proxy(None)
             .build();
-        Client { url, agent: config.new_agent() }
+        Client { url, agent: config.new_agent(), key: None }
+    }
+
+    /// The same server, asked with a key.
+    pub(super) fn with_key(mut self, key: String) -> Client {
+        self.key = Some(key);
+        self
     }
 
     /// The server that has a data directory open, by its own word; none: there is none, or it does not answer.

@@ -1,13 +1,19 @@
 //! Stores, and the data directory as a whole.
 
+use std::num::NonZero;
+use std::path::Path;
+
 use anyhow::Context as _;
 use serde_json::json;
 use ureq::http::StatusCode;
 
 use super::Client;
 use super::answer::{Answer, Refused, unsure};
-use crate::api::{CollectForm, PurgeForm, RetentionForm, StatsForm, StoreForm, ValidationForm};
-use crate::engine::StorageError;
+use crate::api::{
+    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PurgeForm, RetentionForm, StatsForm, StoreForm,
+    ValidationForm,
+};
+use crate::engine::{DeleteRequest, DeleteWhat, StorageError, TupleFilter};
 use crate::tuple::{Object, StoreId, Timestamp};
 
 const NAME_HELP: &str =
@@ -90,6 +96,37 @@ impl Client {
     ) -> anyhow::Result<PurgeForm> {
         let body = json!({ "object": object.to_string(), "compact": compact });
         self.post(format!("/stores/{store}/purge"), &body).patiently().send().map_err(unsure)?.form()
+    }
+
+    pub(in crate::cli) fn delete_tuples(
+        &self,
+        request: &DeleteRequest,
+    ) -> anyhow::Result<(DeletedForm, String)> {
+        let mut body = json!({ "step": request.step, "dry_run": request.is_trial });
+        match &request.what {
+            // The text of a filter that matches all is empty, which nobody means by chance.
+            DeleteWhat::Matching(filter) if *filter == TupleFilter::default() => body["filter"] = json!("@*"),
+            DeleteWhat::Matching(filter) => body["filter"] = json!(filter.to_string()),
+            DeleteWhat::Naming(object) => body["object"] = json!(object.to_string()),
+        }
+        let path = format!("/stores/{}/delete", request.store);
+        let answer = self.post(path, &body).patiently().send().map_err(unsure)?;
+        let token = answer.text("stonetown-token")?.to_owned();
+        Ok((answer.form()?, token))
+    }
+
+    pub(in crate::cli) fn compact(&self) -> anyhow::Result<CompactedForm> {
+        self.post("/compact", &json!({})).patiently().send().map_err(unsure)?.form()
+    }
+
+    pub(in crate::cli) fn backup(
+        &self,
+        place: &Path,
+        keep: Option<NonZero<usize>>,
+    ) -> anyhow::Result<BackupDoneForm> {
+        let place = place.to_str().with_context(|| format!("`{}` is not UTF-8", place.display()))?;
+        let body = json!({ "directory": place, "keep": keep.map(NonZero::get) });
+        self.post("/backup", &body).patiently().send().map_err(unsure)?.form()
     }
 
     pub(in crate::cli) fn validate(&self) -> anyhow::Result<ValidationForm> {

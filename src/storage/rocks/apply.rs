@@ -6,6 +6,7 @@ use rocksdb::WriteBatch;
 
 use super::Database;
 use super::families::{self, Family};
+use super::import;
 use super::key::{self, Direction};
 use crate::storage::change::{Change, ChangeKind, RevisionKind, RevisionRecord};
 use crate::storage::codec::{self, ChangeValue, Head, SchemaValue, StoreRecord};
@@ -190,6 +191,20 @@ impl<'d> Batch<'d> {
         self.put(Family::Assertions, &key, &codec::encode_assertions(text)?)
     }
 
+    /// Writes down how far an import has come, or forgets it.
+    pub(in crate::storage) fn keep_import_position(
+        &mut self,
+        store: u32,
+        import: [u8; 16],
+        position: Option<&str>,
+    ) -> Result<(), StorageError> {
+        let key = families::imported_key(store, import);
+        match position {
+            Some(position) => self.put(Family::Meta, &key, &codec::encode_position(position)?),
+            None => self.delete(Family::Meta, &key),
+        }
+    }
+
     pub(super) fn database(&self) -> &'d Database {
         self.database
     }
@@ -228,7 +243,7 @@ impl<'d> Batch<'d> {
 }
 
 /// Moves a row that ends at `revision` into history, in both directions.
-fn stage_end(
+pub(super) fn stage_end(
     staged: &mut Staged,
     store: u32,
     revision: Revision,
@@ -247,7 +262,7 @@ fn stage_end(
 }
 
 /// Writes or removes the current row, in both directions.
-fn stage_tuple(
+pub(super) fn stage_tuple(
     staged: &mut Staged,
     store: u32,
     tuple: TupleRef<'_>,
@@ -287,13 +302,18 @@ impl Database {
         let end = key::successor(&start)
             .ok_or_else(|| StorageError::Io(format!("store number {number} is out of range")))?;
         self.ends.remove(&number);
+        import::remove_all(&self.dir, number)?;
         // One synced batch, as every write: `log` takes a write that is followed by another for durable.
         let mut batch = WriteBatch::default();
         for family in Family::OF_STORE {
             batch.delete_range_cf(self.family(family)?, &start, &end);
         }
         let meta = self.family(Family::Meta)?;
-        for prefix in [families::purged_prefix(number), families::purged_until_prefix(number)] {
+        for prefix in [
+            families::purged_prefix(number),
+            families::purged_until_prefix(number),
+            families::imported_prefix(number),
+        ] {
             if let Some(end) = key::successor(&prefix) {
                 batch.delete_range_cf(meta, &prefix, &end);
             }

@@ -78,6 +78,13 @@ pub(in crate::storage) const HORIZON: &[u8] = b"horizon/";
 /// A store whose mapping is gone and whose rows are being dropped.
 pub(in crate::storage) const DROPPING: &[u8] = b"dropping/";
 
+/// An import by files that is not visible yet, by store.
+pub(in crate::storage) const IMPORTING: &[u8] = b"importing/";
+/// Directories of imports by files that are done: what is left of them is of no use.
+pub(in crate::storage) const INGESTED: &[u8] = b"ingested/";
+/// How far a live import has come, by store and import.
+pub(in crate::storage) const IMPORTED: &[u8] = b"imported/";
+
 /// The answer that a write with an idempotency key was given.
 pub(in crate::storage) const ANSWERED: &[u8] = b"answered/";
 /// The keys of those answers, oldest first.
@@ -98,6 +105,10 @@ pub(in crate::storage) fn head_key(store: u32) -> Vec<u8> {
 
 pub(in crate::storage) fn horizon_key(store: u32) -> Vec<u8> {
     of_store(HORIZON, store)
+}
+
+pub(in crate::storage) fn answered_prefix(store: u32) -> Vec<u8> {
+    of_store(ANSWERED, store)
 }
 
 pub(in crate::storage) fn answered_key(store: u32, key: [u8; 16]) -> Vec<u8> {
@@ -124,6 +135,22 @@ pub(in crate::storage) fn purged_until_prefix(store: u32) -> Vec<u8> {
 
 pub(in crate::storage) fn purged_until_key(store: u32, until: Revision, what: [u8; 16]) -> Vec<u8> {
     [&purged_until_prefix(store)[..], &until.0.to_be_bytes(), &what].concat()
+}
+
+pub(in crate::storage) fn importing_key(store: u32) -> Vec<u8> {
+    of_store(IMPORTING, store)
+}
+
+pub(in crate::storage) fn ingested_key(directory: &str) -> Vec<u8> {
+    [INGESTED, directory.as_bytes()].concat()
+}
+
+pub(in crate::storage) fn imported_key(store: u32, import: [u8; 16]) -> Vec<u8> {
+    [&of_store(IMPORTED, store)[..], &import].concat()
+}
+
+pub(in crate::storage) fn imported_prefix(store: u32) -> Vec<u8> {
+    of_store(IMPORTED, store)
 }
 
 pub(in crate::storage) fn dropping_key(store: u32) -> Vec<u8> {

@@ -48,6 +48,11 @@ fn kind_byte(kind: SubjectKind) -> u8 {
 struct Builder(Vec<u8>);
 
 impl Builder {
+    /// A key behind what is there already.
+    fn behind(bytes: Vec<u8>) -> Builder {
+        Builder(bytes)
+    }
+
     fn new(store: u32) -> Builder {
         let mut bytes = Vec::with_capacity(96);
         bytes.extend_from_slice(&store.to_be_bytes());
@@ -69,6 +74,16 @@ impl Builder {
         self
     }
 
+    fn tuple(self, direction: Direction, tuple: TupleRef<'_>) -> Builder {
+        let TupleRef { object, relation, subject } = tuple;
+        match direction {
+            Direction::Forward => self.object(object).text(relation).subject(subject),
+            Direction::Backward => {
+                self.subject(subject).text(object.object_type()).text(relation).text(object.id())
+            }
+        }
+    }
+
     fn subject(self, subject: SubjectRef<'_>) -> Builder {
         let builder = self.kind(subject.kind());
         match subject {
@@ -81,17 +96,17 @@ impl Builder {
 
 /// The key of a tuple in `tuples`.
 pub(in crate::storage) fn forward(store: u32, tuple: TupleRef<'_>) -> Vec<u8> {
-    Builder::new(store).object(tuple.object).text(tuple.relation).subject(tuple.subject).0
+    Builder::new(store).tuple(Direction::Forward, tuple).0
+}
+
+/// Appends the key of a tuple without its store number.
+pub(super) fn append(bytes: Vec<u8>, direction: Direction, tuple: TupleRef<'_>) -> Vec<u8> {
+    Builder::behind(bytes).tuple(direction, tuple).0
 }
 
 /// The key of a tuple in `by_subject`.
 pub(in crate::storage) fn backward(store: u32, tuple: TupleRef<'_>) -> Vec<u8> {
-    Builder::new(store)
-        .subject(tuple.subject)
-        .text(tuple.object.object_type())
-        .text(tuple.relation)
-        .text(tuple.object.id())
-        .0
+    Builder::new(store).tuple(Direction::Backward, tuple).0
 }
 
 /// The key of a tuple in one direction.
@@ -176,6 +191,9 @@ pub(super) fn filter_prefixes(store: u32, filter: &TupleFilter) -> (Direction, V
                 }
             }
             (Direction::Backward, vec![builder.0])
+        }
+        (_, Some(SubjectFilter::Naming(object))) => {
+            (Direction::Backward, subject_prefixes(store, object.as_ref()).to_vec())
         }
         (Some(ObjectFilter::Type(object_type)), _) => {
             (Direction::Forward, vec![Builder::new(store).text(object_type).0])

@@ -2,22 +2,26 @@
 
 mod answered;
 mod apply;
+mod backup;
 mod clock;
 mod collect;
 mod directory;
 mod families;
+mod import;
 mod key;
 mod log;
 mod open;
 mod pins;
 mod purge;
+mod restore;
+mod rewind;
 mod seal;
 mod state;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -27,16 +31,21 @@ use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
 use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
+pub use backup::{BackedUpStore, Backup, BackupDone, BackupStep, list_backups, verify_backups};
 use clock::Clock;
 pub(super) use clock::UnderWay;
 pub use collect::Collected;
 pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
+pub(super) use import::Lock;
+pub use import::{ClashKind, FileImport, OnStored, Place, Prepared, Progress};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
 use open::Closing;
 pub use open::DatabaseOptions;
 pub use pins::Pin;
 use pins::Pins;
 pub use purge::Purged;
+pub use restore::Restored;
+pub use rewind::Rewound;
 pub use state::StateReader;
 
 /// An open data directory.
@@ -48,6 +57,10 @@ pub struct Database {
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
     pins: Arc<Pins>,
+    /// Stores that an import has to itself.
+    importing: DashMap<u32, ()>,
+    /// Held by whoever takes in table files, and by a backup, which must not see the half of it.
+    ingesting: Mutex<()>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.
@@ -223,7 +236,14 @@ impl Database {
         codec::decode_assertions(&bytes, &|| format!("assertions of schema {schema}")).map(Some)
     }
 
-    /// Visits the change log from a position (included) on, oldest first.
+    /// How far a live import has come.
+    pub fn import_position(&self, store: u32, import: [u8; 16]) -> Result<Option<String>, StorageError> {
+        let key = families::imported_key(store, import);
+        let Some(bytes) = self.get(Family::Meta, &key)? else { return Ok(None) };
+        codec::decode_position(&bytes, &|| format!("meta row {}", show(&key))).map(Some)
+    }
+
+    /// Visits the change log from a position (included) on, oldest first, up to the head.
     pub fn changes(
         &self,
         store: u32,
@@ -231,8 +251,14 @@ impl Database {
         visit: &mut dyn FnMut(ChangeRecord) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
         let start = key::change(store, from.0, from.1);
-        self.view().walk_from(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
-            Ok(visit(read_change(key, value)?))
+        let view = self.view();
+        let key = families::head_key(store);
+        let Some(head) = view.get(Family::Meta, &key)? else { return Ok(()) };
+        let head = codec::decode_head(&head, &|| format!("meta row {}", show(&key)))?.revision;
+        view.walk_from(Family::Changes, &start, &key::store_prefix(store), &mut |key, value| {
+            let change = read_change(key, value)?;
+            // What an import is about to make visible.
+            Ok(if change.revision > head { ControlFlow::Break(()) } else { visit(change) })
         })
     }
 

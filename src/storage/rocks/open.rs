@@ -2,8 +2,8 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use dashmap::DashMap;
 use rocksdb::{
@@ -12,7 +12,7 @@ use rocksdb::{
 };
 
 use super::clock::Clock;
-use super::directory::{self, FORMAT, ROCKSDB_DIR};
+use super::directory::{self, Directory, FORMAT, Making, ROCKSDB_DIR};
 use super::families::{self, Family};
 use super::{Database, key, log, seal};
 use crate::storage::codec;
@@ -51,14 +51,26 @@ impl Database {
     /// Whatever keeps it from being served: missing, another program's, locked, too new, or damaged, with the file.
     pub fn open(dir: &Path, options: &DatabaseOptions) -> Result<Database, StorageError> {
         let directory = directory::take(dir, options.create)?;
-        let is_unfinished = directory.is_unfinished;
-        let files = dir.join(ROCKSDB_DIR);
+        let making = directory.making;
         let mut manifest = None;
-        if !is_unfinished {
+        if making == Making::Done {
             seal::check(dir)?;
-            manifest = Some(log::check(&files)?);
+            manifest = Some(log::check(&dir.join(ROCKSDB_DIR))?);
             seal::break_open(dir)?;
         }
+        let database = Database::open_files(dir, directory, manifest.as_deref(), options)?;
+        database.finish_making(making)?;
+        Ok(database)
+    }
+
+    /// Opens the files of a directory, which is complete, or is about to be.
+    pub(super) fn open_files(
+        dir: &Path,
+        directory: Directory,
+        manifest: Option<&Path>,
+        options: &DatabaseOptions,
+    ) -> Result<Database, StorageError> {
+        let Directory { making, lock } = directory;
         let cache = Cache::new_lru_cache(options.block_cache_bytes);
         let families = Family::ALL.map(|family| {
             ColumnFamilyDescriptor::new(
@@ -66,8 +78,9 @@ impl Database {
                 family_options(family, &cache, options.write_buffer_bytes),
             )
         });
-        let db = DB::open_cf_descriptors(&database_options(options, is_unfinished), &files, families)
-            .map_err(|error| open_error(dir, manifest.as_deref(), error))?;
+        let files = dir.join(ROCKSDB_DIR);
+        let db = DB::open_cf_descriptors(&database_options(options, making == Making::New), &files, families)
+            .map_err(|error| open_error(dir, manifest, error))?;
         let mut database = Database {
             db,
             dir: dir.to_owned(),
@@ -76,22 +89,29 @@ impl Database {
             stores: DashMap::new(),
             clock: Clock::default(),
             pins: Arc::default(),
+            importing: DashMap::new(),
+            ingesting: Mutex::default(),
             ends: DashMap::new(),
-            closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: directory.lock },
+            closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: lock },
         };
         database.verify_tables(options.verify_bytes_max)?;
-        database.read_meta(dir, is_unfinished)?;
+        database.read_meta(dir, making)?;
         database.read_stores()?;
+        database.finish_imports()?;
+        database.remove_ingested()?;
         database.finish_drops()?;
-        if is_unfinished {
-            directory::finish(dir)?;
-        }
-        database.closing.is_sound.store(true, Ordering::Release);
         Ok(database)
     }
 
+    /// Says that the directory is complete: from now on it is served from, and sealed when it is closed.
+    pub(super) fn finish_making(&self, making: Making) -> Result<(), StorageError> {
+        directory::finish(&self.dir, making)?;
+        self.closing.is_sound.store(true, Ordering::Release);
+        Ok(())
+    }
+
     /// Reads the identity of the directory, or gives it one.
-    fn read_meta(&mut self, dir: &Path, is_unfinished: bool) -> Result<(), StorageError> {
+    fn read_meta(&mut self, dir: &Path, making: Making) -> Result<(), StorageError> {
         let place = || "meta".to_owned();
         match self.get(Family::Meta, families::FORMAT_KEY)? {
             Some(bytes) => {
@@ -100,7 +120,7 @@ impl Database {
                     return Err(StorageError::TooNew { path: dir.to_owned(), found, supported: FORMAT });
                 }
             }
-            None if !is_unfinished => {
+            None if making != Making::New => {
                 let problem = format!("row {} is missing", key::show(families::FORMAT_KEY));
                 return Err(StorageError::damaged(place(), problem));
             }
@@ -113,6 +133,13 @@ impl Database {
                 batch.put_cf(meta, families::NEXT_STORE_KEY, codec::encode_number(1)?);
                 self.commit(batch)?;
             }
+        }
+        if making == Making::Restored {
+            // Revisions after the backup are not those that the source went on with: their tokens are told apart.
+            let mut batch = rocksdb::WriteBatch::default();
+            let incarnation = codec::encode_number(rand::random())?;
+            batch.put_cf(self.family(Family::Meta)?, families::INCARNATION_KEY, incarnation);
+            self.commit(batch)?;
         }
         let required = |key: &[u8]| {
             self.get(Family::Meta, key)?
@@ -206,6 +233,12 @@ fn database_options(options: &DatabaseOptions, is_unfinished: bool) -> Options {
     db.set_keep_log_file_num(4);
     db.set_max_log_file_size(4 << 20);
     db
+}
+
+/// The options of a family for table files that are written outside of the database.
+pub(super) fn table_options(family: Family) -> Options {
+    // Its cache is never asked.
+    family_options(family, &Cache::new_lru_cache(0), 0)
 }
 
 /// Measured on 8.3 million real tuples by `benches/key_layout.rs`; the figures are in `src/ARCHITECTURE.md`.

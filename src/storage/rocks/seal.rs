@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::directory::{ROCKSDB_DIR, io, sync_directory, write_durably};
+use super::directory::{ROCKSDB_DIR, io, remove_durably, write_durably};
 use crate::storage::error::StorageError;
 
 const SEAL_FILE: &str = "stonetown.seal";
@@ -61,12 +61,7 @@ pub(super) fn check(dir: &Path) -> Result<(), StorageError> {
 
 /// Breaks the seal: from now on the files change.
 pub(super) fn break_open(dir: &Path) -> Result<(), StorageError> {
-    let path = dir.join(SEAL_FILE);
-    match fs::remove_file(&path) {
-        Ok(()) => sync_directory(dir),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io(&path, &error)),
-    }
+    remove_durably(dir, SEAL_FILE)
 }
 
 fn check_file(path: &Path, bytes: &str, end: &str) -> Result<(), StorageError> {

@@ -201,9 +201,8 @@ impl<'a> StateReader<'a> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
         options.set_iterate_lower_bound(key::store_prefix(self.store));
-        if let Some(end) = key::successor(&key::store_prefix(self.store)) {
-            options.set_iterate_upper_bound(end);
-        }
+        // Behind the head there may be what an import is about to make visible.
+        options.set_iterate_upper_bound(key::revision(self.store, self.head.revision.next()));
         Ok(self.snapshot.raw_iterator_cf_opt(self.database.family(Family::Changes)?, options))
     }
 

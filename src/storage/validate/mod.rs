@@ -99,7 +99,12 @@ impl Database {
     /// # Errors
     /// Only when rows cannot be read at all; everything that does not hold is a finding.
     pub fn validate(&self, progress: &mut dyn FnMut(&str)) -> Result<Validation, StorageError> {
-        let mut run = Run { view: self.view(), result: Validation::default(), stores: BTreeMap::new() };
+        // Not while an import takes its files in: its rows are there before its revision is.
+        let view = {
+            let _no_import = self.keep_backups_out();
+            self.view()
+        };
+        let mut run = Run { view, result: Validation::default(), stores: BTreeMap::new() };
         progress("stores");
         run.open_stores()?;
         run.orphans()?;
