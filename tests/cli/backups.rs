@@ -53,8 +53,14 @@ fn a_restore_goes_back_to_a_token_or_a_time() {
     let said = place.run("restore backups --at 2100-01-01T00:00:00Z --data three").failed();
     says(&said, &["backup 1 was made at", "does not hold the state of 2100-01-01T00:00:00Z"]);
     place.run("restore backups --at yesterday --data three").misunderstood();
-    says(&place.run("restore backups --revision 9 --data three").failed(), &["revision 9 has not been reached"]);
-    says(&place.run("restore backups --revision 1 --store x --data three").failed(), &["no store with id or name `x`"]);
+    says(
+        &place.run("restore backups --revision 9 --data three").failed(),
+        &["revision 9 has not been reached"],
+    );
+    says(
+        &place.run("restore backups --revision 1 --store x --data three").failed(),
+        &["no store with id or name `x`"],
+    );
 }
 
 #[test]
