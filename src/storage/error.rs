@@ -38,8 +38,10 @@ pub enum StorageError {
         "`{0}` holds backups of another data directory, or of this one before it was restored: name a new or an empty directory"
     )]
     ForeignBackups(PathBuf),
-    /// Another process is busy with the backups.
-    #[error("the backups at `{0}` are in use by another process: try again when it is done")]
+    /// Somebody is busy with the backups.
+    #[error(
+        "the backups at `{0}` are in use: another backup, or a restore, is under way there; try again when it is done"
+    )]
     BackupsLocked(PathBuf),
     /// Backups are not kept within what they are of.
     #[error("`{0}` lies in the data directory itself: name a place outside of it")]

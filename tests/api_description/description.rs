@@ -227,8 +227,9 @@ impl Header {
 
 /// A text of a query as its schema has it.
 fn typed(schema: &Value, text: &str) -> Value {
-    match text.parse::<i64>() {
-        Ok(number) if schema["type"] == "integer" => number.into(),
+    match (text.parse::<i64>(), text.parse::<bool>()) {
+        (Ok(number), _) if schema["type"] == "integer" => number.into(),
+        (_, Ok(truth)) if schema["type"] == "boolean" => truth.into(),
         _ => text.into(),
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Running {
     agent: ureq::Agent,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _directory: tempfile::TempDir,
+    _directories: [tempfile::TempDir; 2],
 }
 
 impl Running {
@@ -29,13 +29,19 @@ impl Running {
         let database = DatabaseOptions { create: true, ..DatabaseOptions::default() };
         let settings = Settings { database, ..Settings::default() };
         let engine = Arc::new(Engine::open(directory.path(), settings).unwrap());
+        let backups = tempfile::tempdir().unwrap();
+        let backup_dir = backups.path().to_owned();
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = std::sync::mpsc::channel();
         let served = Arc::clone(&engine);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let limits = ApiLimits { body_bytes_max: BODY_BYTES_MAX, ..ApiLimits::default() };
+                let limits = ApiLimits {
+                    body_bytes_max: BODY_BYTES_MAX,
+                    backup_dir: Some(backup_dir),
+                    ..ApiLimits::default()
+                };
                 let server = Server::bind(served, limits, ([127, 0, 0, 1], 0).into()).await.unwrap();
                 tell.send(server.address()).unwrap();
                 server.run(async { drop(stopped.await) }).await.unwrap();
@@ -51,7 +57,7 @@ impl Running {
             agent: config.into(),
             stop: Some(stop),
             thread: Some(thread),
-            _directory: directory,
+            _directories: [directory, backups],
         }
     }
 

@@ -13,6 +13,10 @@ use super::super::forms::BackupDoneForm;
 use super::super::wire::{self, BackupRequest, OrEmpty};
 use super::Body;
 
+/// Bytes of a path, and of each name in it, that every file system takes.
+const PATH_BYTES_MAX: usize = 1024;
+const NAME_BYTES_MAX: usize = 255;
+
 pub(super) async fn backup(State(app): State<App>, body: Body) -> Response<ResponseBody> {
     app.run(None, move |app, _| {
         let request: BackupRequest = wire::read(super::bytes(&body)?)?;
@@ -38,7 +42,13 @@ fn allowed(backup_dir: Option<&Path>, asked: &str) -> Result<PathBuf, ApiError> 
             allowed.display()
         ))
     };
-    let has_parents = Path::new(asked).components().any(|part| part == Component::ParentDir);
+    let mut names = Path::new(asked).components();
+    let has_parents = names.clone().any(|name| name == Component::ParentDir);
+    if asked.len() > PATH_BYTES_MAX || names.any(|name| name.as_os_str().len() > NAME_BYTES_MAX) {
+        return Err(ApiError::validation(format!(
+            "`directory` has at most {PATH_BYTES_MAX} bytes, and each name in it {NAME_BYTES_MAX}"
+        )));
+    }
     let whole = std::path::absolute(allowed).map_err(|_| outside())?.join(asked);
     if has_parents || asked.contains('\0') {
         return Err(outside());

@@ -512,6 +512,7 @@ fn is_free(dir: &Path) -> Result<bool, StorageError> {
             name == directory::LOCK_FILE || name == format!("{PLACE_FILE}.new").as_str()
         })),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => Ok(false),
         Err(error) => Err(io(dir, &error)),
     }
 }
