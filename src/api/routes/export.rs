@@ -1,5 +1,6 @@
 //! Export as a stream: all tuples of one state, in any format. What ends without an error is complete.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,7 +18,7 @@ use super::super::error::ApiError;
 use super::super::query::Parameters;
 use super::list_objects::STALLED_MAX;
 use super::past::store_id;
-use crate::bulk::{self, Compression, Format};
+use crate::bulk::{self, Compression, ExportError, Format};
 use crate::engine::{At, TupleFilter};
 use crate::tuple::StoreId;
 
@@ -112,29 +113,51 @@ fn run(
             return;
         }
     };
-    if begin.send(Ok(app.engine.seal(&state.token()))).is_err() {
-        return;
-    }
-    let out = Out { send, piece: Vec::with_capacity(PIECE_BYTES), runtime: Handle::current() };
-    let send = out.send.clone();
+    let begin = RefCell::new(Some((begin, app.engine.seal(&state.token()))));
+    let begun = |out: Result<(), ApiError>| {
+        if let Some((begin, token)) = begin.take() {
+            drop(begin.send(out.map(|()| token)));
+        }
+    };
+    let out = Out {
+        send: send.clone(),
+        piece: Vec::with_capacity(PIECE_BYTES),
+        begun: &begun,
+        runtime: Handle::current(),
+    };
     let done = bulk::export(&state, out, asked.format, asked.compression, &mut |_| ());
     // The state need not be held while the last of it is on its way.
     drop(state);
-    let done = done.map_err(|error| io::Error::other(error.to_string())).and_then(|(_, mut out)| out.flush());
-    if let Err(error) = done {
+    let failed = match done {
+        Ok((_, mut out)) => out.flush().err(),
+        Err(error) => {
+            let failed = io::Error::other(error.to_string());
+            // Nothing has been sent: the error is one of any request.
+            begun(Err(match error {
+                ExportError::Engine(error) => error.into(),
+                ExportError::Write(error) => ApiError::validation(error.to_string()),
+            }));
+            Some(failed)
+        }
+    };
+    // An export of nothing has begun too.
+    begun(Ok(()));
+    if let Some(error) = failed {
         // The client sees a body that breaks off.
         drop(send.blocking_send(Err(error)));
     }
 }
 
 /// The way of the bytes to the client.
-struct Out {
+struct Out<'b> {
     send: mpsc::Sender<io::Result<Bytes>>,
     piece: Vec<u8>,
+    /// Told before the first of it is sent.
+    begun: &'b dyn Fn(Result<(), ApiError>),
     runtime: Handle,
 }
 
-impl Write for Out {
+impl Write for Out<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.piece.extend_from_slice(bytes);
         if self.piece.len() >= PIECE_BYTES {
@@ -147,6 +170,7 @@ impl Write for Out {
         if self.piece.is_empty() {
             return Ok(());
         }
+        (self.begun)(Ok(()));
         let piece = Bytes::from(std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE_BYTES)));
         // A client that takes nothing for long is left: what it is sent could not be collected meanwhile.
         let sent = tokio::time::timeout(STALLED_MAX, self.send.send(Ok(piece)));
