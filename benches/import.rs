@@ -16,9 +16,9 @@ use rocksdb::{
     BlockBasedOptions, ColumnFamilyDescriptor, DB, DBCompressionType, IngestExternalFileOptions,
     IteratorMode, Options, SstFileWriter, WriteBatch, WriteOptions,
 };
-use stonetown::engine::{Engine, FileImportRequest, OnDuplicate, Place, Settings};
+use stonetown::bulk::{BadLines, BadLinesPolicy, ImportOptions, Input, Way, import_inputs};
+use stonetown::engine::{Engine, OnDuplicate, Settings};
 use stonetown::schema::read_schema;
-use stonetown::tuple::TupleRef;
 
 const FAMILIES: [&str; 3] = ["tuples", "by_subject", "changes"];
 const SST_BYTES: u64 = 64 << 20;
@@ -102,33 +102,24 @@ fn import(data: &Path, input: &Path, schema: &str, memory_bytes: usize) -> anyho
     let (tree, _) = read_schema("schema.fga", schema)?;
     engine.write_schema(store, &tree)?;
     let start = Instant::now();
-    let text = std::fs::File::open(input)?;
-    let mut text = std::io::BufReader::with_capacity(1 << 20, text);
-    let mut import = engine.import_files(FileImportRequest {
+    let options = ImportOptions {
         store,
         schema: None,
-        on_duplicate: OnDuplicate::Ignore,
-        identity: "bench".to_owned(),
+        way: Way::Files,
+        on_duplicate: OnDuplicate::Error,
+        is_strict: true,
+        is_trial: false,
+        identity: [1; 16],
         about: "a benchmark".to_owned(),
         restart: true,
         memory_bytes,
-        is_trial: false,
-    })?;
-    let mut line = String::new();
-    for number in 1.. {
-        line.clear();
-        if std::io::BufRead::read_line(&mut text, &mut line)? == 0 {
-            break;
-        }
-        let tuple = TupleRef::parse(line.trim_end())?;
-        if import.add(Place { input: 0, line: number }, tuple, None, None)?? {
-            import.checkpoint(&number.to_string())?;
-        }
-    }
-    let answer = import
-        .finish(&mut |place, clash, _| panic!("{place:?}: {clash:?}"), &|_| ())?
-        .context("the import was ended")?;
+        part_tuples: 1,
+    };
+    let inputs = [Input::new(input, None)?];
+    let mut bad = BadLines::new(BadLinesPolicy::Stop, false)?;
+    let ran = import_inputs(&engine, options, &inputs, &mut bad, &|_| ())?;
     let time = start.elapsed();
+    let answer = ran.answer.with_context(|| format!("a bad line: {:?}", bad.shown()))?;
     Ok((answer.counts.written, time))
 }
 

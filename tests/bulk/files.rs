@@ -139,6 +139,15 @@ fn a_clash_may_end_an_import_and_nothing_is_changed() {
     // And the store takes writes again.
     world.write(&mut random);
     world.check();
+    // The same of so many that the other directions are in the midst of theirs when it ends.
+    let mut import = world.engine().import_files(request(&world, OnDuplicate::Error)).unwrap();
+    for line in 1..=100_000 {
+        let tuple: Tuple = format!("doc:{:05}#viewer@user:anne", line % 99_999).parse().unwrap();
+        import.add(Place { input: 0, line }, tuple.key.as_ref(), None, None).unwrap().unwrap();
+    }
+    let answer = import.finish(&mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap();
+    assert!(answer.is_none());
+    world.check();
 }
 
 #[test]

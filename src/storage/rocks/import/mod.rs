@@ -385,17 +385,28 @@ impl FileImport {
         let backward = Merge::open(&paths(&self.state.backward))?;
         let (forward, backward) = std::thread::scope(|scope| {
             let other = scope.spawn(|| merging.backward(backward).inspect_err(|_| merging.stop()));
-            let forward = merging.forward(forward, clash);
+            let (parts, waiting) = sync_channel(LOG_PARTS_WAITING);
+            let log = scope.spawn(|| {
+                // Closed when it fails, so that nobody waits to hand anything on.
+                let waiting = waiting;
+                merging.log(&waiting).inspect_err(|_| merging.stop())
+            });
+            let forward = merging.forward(forward, parts, clash);
             if !matches!(forward, Ok(Some(_))) {
                 merging.stop();
             }
             let backward = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-            (forward, backward)
+            let log = log.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (forward, backward.and_then(|by_subject| Ok((by_subject, log?))))
         });
-        // Whichever failed first has stopped the other one.
-        let backward = backward?;
-        let (Some(forward), Some(by_subject)) = (forward?, backward) else { return Ok(None) };
-        let Forward { tally, tables: [tuples, changes], replaced, first_end, written } = forward;
+        // Whichever ended first has stopped the others, and says more than they do.
+        let (forward, by_subject, changes) = match (forward, backward) {
+            (Ok(None), _) | (Ok(Some(_)), Ok((None, _))) => return Ok(None),
+            (Ok(Some(forward)), Ok((Some(by_subject), changes))) => (forward, by_subject, changes),
+            (Err(StorageError::Io(text)), Err(other)) if text == STOPPED => return Err(other),
+            (Err(error), _) | (_, Err(error)) => return Err(error),
+        };
+        let Forward { tally, tables: tuples, replaced, first_end, written } = forward;
         let files = [(Family::Tuples, tuples), (Family::BySubject, by_subject), (Family::Changes, changes)];
         sync_directory(&self.dir)?;
         let value = ImportValue {
@@ -606,10 +617,44 @@ struct Merging<'a> {
     progress: &'a (dyn Fn(Progress) + Sync),
 }
 
+/// What a thread says that was stopped because of another one.
+const STOPPED: &str = "the import was stopped";
+
+/// Bytes of what is handed on together, and how many such parts may wait.
+const LOG_PART_BYTES: usize = 256 << 10;
+const LOG_PARTS_WAITING: usize = 4;
+
+/// New rows on their way into the log: `key length u32, limits length u32, key, limits`, one after the other.
+#[derive(Default)]
+struct LogPart(Vec<u8>);
+
+impl LogPart {
+    fn push(&mut self, key: &[u8], limits: &[u8]) {
+        for part in [key, limits] {
+            // Far below 4 GiB: keys and contexts have limits.
+            self.0.extend_from_slice(&(part.len() as u32).to_le_bytes());
+        }
+        self.0.extend_from_slice(key);
+        self.0.extend_from_slice(limits);
+    }
+
+    fn records(&self) -> impl Iterator<Item = sort::Record<'_>> {
+        let mut rest = &self.0[..];
+        std::iter::from_fn(move || {
+            let (key, after) = rest.split_first_chunk()?;
+            let (limits, after) = after.split_first_chunk()?;
+            let (key, after) = after.split_at_checked(u32::from_le_bytes(*key) as usize)?;
+            let (limits, after) = after.split_at_checked(u32::from_le_bytes(*limits) as usize)?;
+            rest = after;
+            Some((key, limits))
+        })
+    }
+}
+
 /// What the forward direction answers.
 struct Forward {
     tally: Tally,
-    tables: [Vec<Table>; 2],
+    tables: Vec<Table>,
     replaced: Vec<(Vec<u8>, Vec<u8>)>,
     first_end: Option<Timestamp>,
     written: u32,
@@ -639,29 +684,27 @@ impl Merging<'_> {
             return Ok(());
         }
         if self.is_over.load(Ordering::Relaxed) {
-            return Err(StorageError::Io("the import was stopped".to_owned()));
+            return Err(StorageError::Io(STOPPED.to_owned()));
         }
         let done = self.done.fetch_add(PROGRESS, Ordering::Relaxed) + PROGRESS;
         (self.progress)(Progress::Merged { done, all: self.all });
         Ok(())
     }
 
-    /// Writes `tuples` and `changes`.
+    /// Writes `tuples`, and hands on what `changes` are made of.
     fn forward(
         &self,
         sorted: Merge,
+        log: SyncSender<LogPart>,
         clash: &mut dyn FnMut(Place, ClashKind, TupleKey) -> ControlFlow<()>,
     ) -> Result<Option<Forward>, StorageError> {
         let finished = |family: Family, tables: &[Table]| self.finish(family, tables);
         let options = open::table_options(Family::Tuples);
         let mut tuples =
             Tables::new(&options, self.dir, Family::Tuples, self.finished(Family::Tuples), &finished);
-        let log_options = open::table_options(Family::Changes);
-        let mut log =
-            Tables::new(&log_options, self.dir, Family::Changes, self.finished(Family::Changes), &finished);
-        let (mut row, mut value) = (Row::new(self.store), Vec::new());
-        let mut log_key = key::change(self.store, self.revision, 0);
-        let ordinal_at = log_key.len() - size_of::<u32>();
+        let mut row = Row::new(self.store);
+        let mut part = LogPart::default();
+        let stopped = || StorageError::Io(STOPPED.to_owned());
         let (mut replaced, mut replaced_bytes) = (Vec::new(), 0);
         let (mut written, mut done) = (0_u32, 0);
         let mut first_end: Option<Timestamp> = None;
@@ -680,10 +723,10 @@ impl Merging<'_> {
             }
             let (full, bytes) = row.of(self.revision, key, limits)?;
             tuples.put(full, bytes)?;
-            value.clear();
-            codec::append_written(key, limits, &mut value)?;
-            log_key[ordinal_at..].copy_from_slice(&written.to_be_bytes());
-            log.put(&log_key, &value)?;
+            part.push(key, limits);
+            if part.0.len() >= LOG_PART_BYTES {
+                log.send(std::mem::take(&mut part)).map_err(|_| stopped())?;
+            }
             written = written.checked_add(1).ok_or_else(|| {
                 StorageError::Io(
                     "one revision takes at most 4,294,967,295 tuples: split the import".to_owned(),
@@ -700,11 +743,29 @@ impl Merging<'_> {
             }
         };
         let stored = Stored::open(self.database, self.store, Direction::Forward)?;
-        let Some(tally) = resolve(sorted, stored, &self.rules, &mut emit, &mut told)? else {
-            return Ok(None);
-        };
-        let tables = [tuples.finish()?, log.finish()?];
-        Ok(Some(Forward { tally, tables, replaced, first_end, written }))
+        let tally = resolve(sorted, stored, &self.rules, &mut emit, &mut told)?;
+        let Some(tally) = tally else { return Ok(None) };
+        log.send(part).map_err(|_| stopped())?;
+        Ok(Some(Forward { tally, tables: tuples.finish()?, replaced, first_end, written }))
+    }
+
+    /// Writes `changes`: what becomes a new row of `tuples`, in that order.
+    fn log(&self, parts: &Receiver<LogPart>) -> Result<Vec<Table>, StorageError> {
+        let finished = |family: Family, tables: &[Table]| self.finish(family, tables);
+        let options = open::table_options(Family::Changes);
+        let mut tables =
+            Tables::new(&options, self.dir, Family::Changes, self.finished(Family::Changes), &finished);
+        let (mut value, mut ordinal) = (Vec::new(), 0_u32);
+        while let Ok(part) = parts.recv() {
+            for (key, limits) in part.records() {
+                value.clear();
+                codec::append_written(key, limits, &mut value)?;
+                tables.put(&key::change(self.store, self.revision, ordinal), &value)?;
+                // As many as `forward` counts.
+                ordinal = ordinal.wrapping_add(1);
+            }
+        }
+        tables.finish()
     }
 
     /// Writes `by_subject`.
