@@ -85,6 +85,35 @@ fn goes_on_everywhere(content: &[u8], format: Format) -> Vec<Read> {
     all
 }
 
+/// What is read at a time ends anywhere in a line, in a quoted value, in an entry.
+#[test]
+fn long_files_are_read_piece_by_piece() {
+    let text = |n: u64| match n % 3 {
+        0 => format!("voice:v{n}#viewer@user:{}", "x".repeat((n * 37 % 91) as usize + 1)),
+        1 => format!(
+            "voice:v{n}#viewer@org:{n}#member with in_time {{\"k\":\"{}\"}}",
+            ",]}é\\n".repeat((n % 7) as usize)
+        ),
+        _ => format!("voice:v{n}#viewer@user:* until 2030-01-01T00:00:00.{:06}Z", n % 999 + 1),
+    };
+    let tuples: Vec<Tuple> = (0..20_000).map(|n| tuple(&text(n))).collect();
+    for format in FORMATS {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let file = file(try_write(format, compression, &tuples).unwrap());
+            let all = try_read(file.path(), format, Position::default()).unwrap();
+            assert!(
+                all.iter().map(|read| read.tuple.as_ref().unwrap()).eq(&tuples),
+                "{format}, {compression:?}"
+            );
+            assert!(all[all.len() - 1].after.bytes > 4 * (256 << 10));
+            for at in [0, 1, 7_000, 13_333, 19_998, 19_999] {
+                let tail = try_read(file.path(), format, all[at].after).unwrap();
+                assert!(tail == all[at + 1..], "{format}, {compression:?} behind {:?}", all[at].after);
+            }
+        }
+    }
+}
+
 /// Tuples that SpiceDB has words for.
 fn spicedb_tuple() -> impl Strategy<Value = Tuple> {
     let path = || "([a-z][a-z0-9_]{1,3}[a-z0-9]/)?[a-z][a-z0-9_]{1,4}[a-z0-9]";
