@@ -114,6 +114,7 @@ fn import(data: &Path, input: &Path, schema: &str, memory_bytes: usize) -> anyho
         restart: true,
         memory_bytes,
         part_tuples: 1,
+        is_gentle: false,
     };
     let inputs = [Input::new(input, None)?];
     let mut bad = BadLines::new(BadLinesPolicy::Stop, false)?;

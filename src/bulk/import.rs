@@ -5,6 +5,7 @@
 //! what it has taken, keeps that together with what it took, and says it when the same import is begun again.
 
 use std::ops::ControlFlow;
+use std::time::Instant;
 
 use super::{BulkTuple, Reason};
 use crate::engine::{
@@ -47,10 +48,14 @@ pub struct ImportOptions {
     pub memory_bytes: usize,
     /// Tuples of a part, live.
     pub part_tuples: usize,
+    /// Live: rest as long as a part took, so that questions asked meanwhile are answered as soon as ever.
+    pub is_gentle: bool,
 }
 
 /// Memory for sorting, unless something else is asked for.
 pub const MEMORY_BYTES: usize = 256 << 20;
+/// Tuples of a part beside others who ask.
+pub const GENTLE_PART_TUPLES: usize = 250;
 /// Tuples of a part, unless something else is asked for.
 pub const PART_TUPLES: usize = 2_000;
 
@@ -148,6 +153,7 @@ impl<'e> Import<'e> {
         let State::Live { part, counts, token, .. } = &mut self.state else {
             return Ok(ControlFlow::Continue(()));
         };
+        let begun = Instant::now();
         let answer = self.engine.import_part(ImportPart {
             store: self.options.store,
             schema: self.options.schema,
@@ -157,6 +163,9 @@ impl<'e> Import<'e> {
             is_strict: self.options.is_strict,
             is_trial: self.options.is_trial,
         })?;
+        if self.options.is_gentle {
+            std::thread::sleep(begun.elapsed());
+        }
         *token = Some(answer.token);
         let is_refused = self.options.is_strict && !answer.untaken.is_empty();
         if !is_refused {

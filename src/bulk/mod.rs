@@ -36,7 +36,9 @@ pub use buffer::LINE_BYTES_MAX;
 pub use error::ReadError;
 pub use export::{ExportError, export};
 pub use format::{Compression, Format};
-pub use import::{Import, ImportAnswer, ImportOptions, MEMORY_BYTES, PART_TUPLES, Untaken, Way};
+pub use import::{
+    GENTLE_PART_TUPLES, Import, ImportAnswer, ImportOptions, MEMORY_BYTES, PART_TUPLES, Untaken, Way,
+};
 pub use input::{Input, InputError};
 pub use json::TupleJson;
 pub use line::{BulkTuple, Line, Position};

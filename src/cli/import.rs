@@ -170,6 +170,7 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
         restart: args.restart,
         memory_bytes: args.memory << 20,
         part_tuples: args.part,
+        is_gentle: false,
     };
     let mut bad =
         BadLines::new(policy, !args.restart).context("the report of bad lines cannot be written")?;

@@ -24,7 +24,7 @@ use super::super::forms::ImportedForm;
 use super::super::query::Parameters;
 use super::list_objects::{Chunks, STALLED_MAX};
 use super::past::store_id;
-use crate::bulk::{Format, Import, ImportOptions, MEMORY_BYTES, PART_TUPLES, TupleLines, Way};
+use crate::bulk::{Format, GENTLE_PART_TUPLES, Import, ImportOptions, MEMORY_BYTES, TupleLines, Way};
 use crate::engine::{OnDuplicate, Place, digest};
 use crate::tuple::SchemaId;
 
@@ -149,7 +149,8 @@ impl Asked {
                 about: if is_named { unique } else { "a stream without a name".to_owned() },
                 restart: flag("restart")?,
                 memory_bytes: MEMORY_BYTES,
-                part_tuples: PART_TUPLES,
+                part_tuples: GENTLE_PART_TUPLES,
+                is_gentle: true,
             },
             from,
             has_more: flag("more")?,
