@@ -55,7 +55,8 @@ pub(super) fn run(
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(Duration::from_millis(200));
     let since = Timestamp::from_micros(Timestamp::wall_clock().as_micros() - MARGIN_MICROS);
-    let place = source.end_of_changes(&since.to_string())?;
+    let since = since.to_string();
+    let place = source.end_of_changes(&since)?;
     let schemas = copy_schemas(&source, target, store)?;
     let Some((latest, latest_here)) = schemas.last() else {
         bail!(
@@ -80,7 +81,7 @@ pub(super) fn run(
         bail!("stopped before everything was copied: run the same command again");
     }
     let assertions = copy_assertions(&source, target, store, &schemas)?;
-    let changes = follow(&source, &mut copy, place, migration.follow, &stop, &bar)?;
+    let changes = follow(&source, &mut copy, (place, &since), migration.follow, &stop, &bar)?;
     bar.set_message("counting and asking on both sides");
     let here = count(target, store)?;
     let mut there = 0;
@@ -253,14 +254,14 @@ impl Copying<'_> {
 fn follow(
     source: &Source,
     copy: &mut Copying<'_>,
-    mut place: String,
+    (mut place, since): (String, &str),
     for_ever: bool,
     stop: &AtomicBool,
     bar: &ProgressBar,
 ) -> anyhow::Result<usize> {
     let mut followed = 0;
     loop {
-        let (changes, next) = source.changes(&place)?;
+        let (changes, next) = source.changes(&place, since)?;
         let is_end = changes.is_empty();
         followed += changes.len();
         copy.apply(changes)?;

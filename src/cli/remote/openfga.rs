@@ -132,16 +132,21 @@ impl Source {
         }
     }
 
+    /// A page of the change log behind a place; without one, from a time on.
+    fn page_of_changes(&self, place: &str, since: &str) -> anyhow::Result<ChangesPage> {
+        let call = self.client.get(self.path("changes")).query("page_size", PAGE);
+        let call = match place {
+            "" => call.query("start_time", since),
+            place => call.query("continuation_token", place),
+        };
+        call.send()?.form()
+    }
+
     /// Where the change log ends now, looked for from a time on.
     pub(in crate::cli) fn end_of_changes(&self, since: &str) -> anyhow::Result<String> {
         let mut place = String::new();
         loop {
-            let call = self.client.get(self.path("changes")).query("page_size", PAGE);
-            let call = match &*place {
-                "" => call.query("start_time", since),
-                place => call.query("continuation_token", place),
-            };
-            let page: ChangesPage = call.send()?.form()?;
+            let page = self.page_of_changes(&place, since)?;
             if page.changes.is_empty() {
                 return Ok(if page.continuation_token.is_empty() { place } else { page.continuation_token });
             }
@@ -149,10 +154,13 @@ impl Source {
         }
     }
 
-    /// The next changes behind a place, and the place behind them.
-    pub(in crate::cli) fn changes(&self, place: &str) -> anyhow::Result<(Vec<SourceChange>, String)> {
-        let call = self.client.get(self.path("changes")).query("page_size", PAGE);
-        let page: ChangesPage = call.query("continuation_token", place).send()?.form()?;
+    /// The next changes behind a place (where nothing had changed since a time, behind that), and the place behind them.
+    pub(in crate::cli) fn changes(
+        &self,
+        place: &str,
+        since: &str,
+    ) -> anyhow::Result<(Vec<SourceChange>, String)> {
+        let page = self.page_of_changes(place, since)?;
         let mut changes = Vec::with_capacity(page.changes.len());
         for change in page.changes {
             // A purge of ours names nothing.
