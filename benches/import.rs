@@ -117,7 +117,7 @@ fn import(data: &Path, input: &Path, schema: &str, memory_bytes: usize) -> anyho
         is_gentle: false,
     };
     let inputs = [Input::new(input, None)?];
-    let mut bad = BadLines::new(BadLinesPolicy::Stop, false)?;
+    let mut bad = BadLines::new(BadLinesPolicy::Stop);
     let ran = import_inputs(&engine, options, &inputs, &mut bad, &|_| ())?;
     let time = start.elapsed();
     let answer = ran.answer.with_context(|| format!("a bad line: {:?}", bad.shown()))?;

@@ -96,6 +96,7 @@ fn storage_error(error: &StorageError) -> ApiError {
         StorageError::KeyReused
         | StorageError::BackupsLocked(_)
         | StorageError::ImportInProgress(_)
+        | StorageError::ImportPrepared
         | StorageError::UnfinishedImport(_)
         | StorageError::SchemaChanged => ApiError::new(Code::Conflict, error.to_string()),
         StorageError::WritesRefused(_) => ApiError::new(Code::Unavailable, error.to_string()),

@@ -211,9 +211,10 @@ impl<'e> Import<'e> {
         }
     }
 
-    /// Makes the rest of it visible. None: `untaken` ended it.
+    /// Makes the rest of it visible; `end` says where the input ends. None: `untaken` ended it.
     pub fn finish(
         mut self,
+        end: &str,
         untaken: Untaken<'_>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Option<ImportAnswer>, EngineError> {
@@ -226,7 +227,7 @@ impl<'e> Import<'e> {
         match self.state {
             State::Files(import) => {
                 let mut clash = |place, clash, tuple: TupleKey| untaken(place, clashed(&tuple, clash));
-                let done = import.finish(&mut clash, progress)?;
+                let done = import.finish(end, &mut clash, progress)?;
                 Ok(done.map(|done| ImportAnswer { token: done.token, counts: done.counts }))
             }
             State::Live { counts, token, .. } => Ok(token.map(|token| ImportAnswer { token, counts })),

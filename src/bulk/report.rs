@@ -48,20 +48,24 @@ pub struct BadLines {
 }
 
 impl BadLines {
-    /// An account of nothing yet. The file of a report begins anew, or goes on behind what it holds.
+    /// An account of nothing yet.
+    pub fn new(policy: BadLinesPolicy) -> BadLines {
+        BadLines { policy, shown: Vec::new(), total: 0, kinds: BTreeMap::new(), file: None }
+    }
+
+    /// Opens the file of a report: it begins anew, or goes on behind what it holds. Before the first bad line.
     ///
     /// # Errors
     /// The file of the report cannot be written.
-    pub fn new(policy: BadLinesPolicy, go_on: bool) -> io::Result<BadLines> {
+    pub fn begin(&mut self, go_on: bool) -> io::Result<()> {
         let open = |path: &Path| {
             let mut options = OpenOptions::new();
             options.create(true).write(true).append(go_on).truncate(!go_on).open(path).map(BufWriter::new)
         };
-        let file = match &policy {
-            BadLinesPolicy::Report(path) => Some(open(path)?),
-            BadLinesPolicy::Stop | BadLinesPolicy::Skip => None,
-        };
-        Ok(BadLines { policy, shown: Vec::new(), total: 0, kinds: BTreeMap::new(), file })
+        if let BadLinesPolicy::Report(path) = &self.policy {
+            self.file = Some(open(path)?);
+        }
+        Ok(())
     }
 
     /// Takes a bad line of a file into account.

@@ -76,6 +76,7 @@ pub fn import_inputs(
         from = serde_json::from_str(position).map_err(|_| ImportError::Position)?;
         resumed = Some(Place { input: from.input as u32, line: from.line });
     }
+    bad.begin(resumed.is_some()).map_err(ImportError::Report)?;
     let mut report = Report { inputs, bad, failed: None };
     let before: u64 = inputs.iter().take(from.input).filter_map(|input| input.bytes).sum();
     let (mut bytes, mut tuples) = (before, 0);
@@ -115,8 +116,9 @@ pub fn import_inputs(
         bytes += lines.bytes_read();
         doing(Doing::Reading { bytes, tuples });
     }
+    let end = text_of(Whereabouts { input: inputs.len(), ..Whereabouts::default() });
     let finishing = |progress| doing(Doing::Finishing(progress));
-    let answer = import.finish(&mut |place, reason| report.take(place, &reason, b""), &finishing)?;
+    let answer = import.finish(&end, &mut |place, reason| report.take(place, &reason, b""), &finishing)?;
     report.finish()?;
     Ok(Ran { answer, so_far: None, resumed })
 }

@@ -150,6 +150,16 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
     }
     let policy = policy(&args.on_error)?;
     let inputs = Input::find(&args.paths, args.input_format)?;
+    if let BadLinesPolicy::Report(file) = &policy {
+        let report = std::fs::canonicalize(file).ok();
+        let is_report =
+            |input: &&Input| report.is_some() && std::fs::canonicalize(&input.path).ok() == report;
+        if let Some(input) = inputs.iter().find(is_report) {
+            let problem =
+                format!("the report of bad lines would overwrite `{}`: name another file", input.name());
+            return Err(Misunderstood::new(problem).into());
+        }
+    }
     let (target, store) = args.store.open()?;
     let bytes = inputs.iter().map(|input| input.bytes).sum::<Option<u64>>();
     let way = match (args.way, &target) {
@@ -172,8 +182,7 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
         part_tuples: args.part,
         is_gentle: false,
     };
-    let mut bad =
-        BadLines::new(policy, !args.restart).context("the report of bad lines cannot be written")?;
+    let mut bad = BadLines::new(policy);
     let bar = Bar::new(bytes);
     let imported = match &target {
         Target::Local(engine) => local(engine, options, &inputs, &mut bad, &bar),
@@ -183,11 +192,15 @@ pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
     tell_bad(&bad);
     let imported = imported?;
     if let Some(Place { input, line }) = imported.resumed {
-        let file = inputs.get(input as usize).map(Input::name).unwrap_or_default();
-        tell(format_args!(
-            "stonetown: went on behind line {line} of {file}: what an interrupted import had read behind its last \
-             checkpoint was read again"
-        ));
+        match inputs.get(input as usize).map(Input::name) {
+            Some(file) => tell(format_args!(
+                "stonetown: went on behind line {line} of {file}: what an interrupted import had read behind its last \
+                 checkpoint was read again"
+            )),
+            None => {
+                tell("stonetown: went on behind the last line: the interrupted import had read everything")
+            }
+        }
     }
     if imported.is_ended {
         let left = match way {

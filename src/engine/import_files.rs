@@ -114,16 +114,18 @@ impl TupleImport<'_> {
         Ok(self.files.discard()?)
     }
 
-    /// Makes it all one revision; writes to the store are refused meanwhile. Tuples that cannot be taken are told to
+    /// Makes it all one revision; writes to the store are refused meanwhile. `end`: where the input ends. Tuples that cannot be taken are told to
     /// `clash`, which may end the import: then the answer is none, and nothing is changed.
     pub fn finish(
         self,
+        end: &str,
         clash: &mut dyn FnMut(Place, ClashKind, TupleKey) -> ControlFlow<()>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Option<FileImportAnswer>, EngineError> {
         let TupleImport { engine, request, files, schema, .. } = self;
         let plan = ImportPlan {
             on_stored: request.on_duplicate.into(),
+            end: end.to_owned(),
             schema: request.schema.is_none().then_some(schema),
             is_trial: request.is_trial,
         };

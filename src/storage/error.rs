@@ -108,6 +108,11 @@ pub enum StorageError {
     /// An import has the store to itself.
     #[error("an import into store `{0}` is in progress: write again when it is done; reads go on meanwhile")]
     ImportInProgress(StoreId),
+    /// Another import by files is under way.
+    #[error(
+        "another import by files into this store is being prepared: wait for it, or import with `--way live`"
+    )]
+    ImportPrepared,
     /// Another import was interrupted, and waits to be gone on with.
     #[error(
         "an import of {0} into this store was not finished: run it again to go on, or throw it away with `--restart`"

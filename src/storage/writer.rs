@@ -88,6 +88,8 @@ const ANSWERS_KEPT: i64 = 3_600_000_000;
 pub struct ImportPlan {
     /// What to do with tuples that are there already.
     pub on_stored: OnStored,
+    /// Where the input ends, in the words of who imports: an import that is interrupted from here on goes on there.
+    pub end: String,
     /// The schema that has to be in force still.
     pub schema: Option<SchemaId>,
     /// Find out what would be done, and do nothing.
@@ -333,7 +335,7 @@ impl Writer {
         if plan.schema.is_some() && plan.schema != lock.head.schema {
             return Err(StorageError::SchemaChanged);
         }
-        let prepared = import.prepare(&self.database, &lock, plan.on_stored, clash, progress)?;
+        let prepared = import.prepare(&self.database, &lock, (plan.on_stored, &plan.end), clash, progress)?;
         let unchanged = Commit { revision: lock.head.revision, time: lock.head.time, changes: 0 };
         let Some((counts, value)) = prepared else {
             import.discard()?;

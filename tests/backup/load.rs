@@ -31,7 +31,7 @@ fn import(engine: &Engine, store: StoreId, round: u32) -> Token {
         let text = format!("voice:{round}-{line}#viewer@user:u{}", line % 97);
         import.add(Place { input: 0, line }, TupleRef::parse(&text).unwrap(), None, None).unwrap().unwrap();
     }
-    import.finish(&mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap().unwrap().token
+    import.finish("end", &mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap().unwrap().token
 }
 
 /// Writers, deletions, schemas, collections of both kinds, stores that come and go, imports by files: all at once.

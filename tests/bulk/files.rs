@@ -48,7 +48,7 @@ fn import_files(
         untaken.push(place.line);
         ControlFlow::Continue(())
     };
-    let answer = import.finish(&mut clash, &|_| ()).unwrap().unwrap();
+    let answer = import.finish("end", &mut clash, &|_| ()).unwrap().unwrap();
     untaken.sort_unstable();
     let (after, expected) = model::import(world.tuples(), input, on_duplicate);
     assert_eq!(untaken, expected);
@@ -132,7 +132,7 @@ fn a_clash_may_end_an_import_and_nothing_is_changed() {
     for (line, key) in [(1, &fresh.key), (2, &key)] {
         import.add(Place { input: 0, line }, key.as_ref(), None, None).unwrap().unwrap();
     }
-    let answer = import.finish(&mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap();
+    let answer = import.finish("end", &mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap();
     assert!(answer.is_none());
     world.check();
     assert_eq!(std::fs::read_dir(world.dir.path().join("import")).unwrap().count(), 0);
@@ -145,7 +145,7 @@ fn a_clash_may_end_an_import_and_nothing_is_changed() {
         let tuple: Tuple = format!("doc:{:05}#viewer@user:anne", line % 99_999).parse().unwrap();
         import.add(Place { input: 0, line }, tuple.key.as_ref(), None, None).unwrap().unwrap();
     }
-    let answer = import.finish(&mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap();
+    let answer = import.finish("end", &mut |_, _, _| ControlFlow::Break(()), &|_| ()).unwrap();
     assert!(answer.is_none());
     world.check();
 }
@@ -159,7 +159,7 @@ fn a_trial_changes_nothing() {
     let mut import = world.engine().import_files(asked).unwrap();
     let fresh: Tuple = "doc:fresh#viewer@user:fresh".parse().unwrap();
     import.add(Place { input: 0, line: 1 }, fresh.key.as_ref(), None, None).unwrap().unwrap();
-    let answer = import.finish(&mut |_, _, _| ControlFlow::Continue(()), &|_| ()).unwrap().unwrap();
+    let answer = import.finish("end", &mut |_, _, _| ControlFlow::Continue(()), &|_| ()).unwrap().unwrap();
     assert_eq!(answer.counts.written, 1);
     world.check();
 }
@@ -196,7 +196,7 @@ fn an_interrupted_import_goes_on_where_it_was_and_another_one_is_refused() {
         let place = Place { input: 0, line: at as u64 + 1 };
         import.add(place, tuple.key.as_ref(), None, None).unwrap().unwrap();
     }
-    let answer = import.finish(&mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+    let answer = import.finish("end", &mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
     assert_eq!(answer.counts.written, 30);
     let all = tuples.into_iter().map(|tuple| (tuple.key, (None, None))).collect();
     world.states.push((answer.token, all));
@@ -231,7 +231,7 @@ fn writes_are_refused_while_an_import_has_the_store() {
     let before = world.read(At::Head);
     let asked = AtomicBool::new(false);
     let answer = import
-        .finish(&mut |_, _, _| ControlFlow::Continue(()), &|_| {
+        .finish("end", &mut |_, _, _| ControlFlow::Continue(()), &|_| {
             if asked.swap(true, Ordering::Relaxed) {
                 return;
             }
@@ -269,7 +269,7 @@ fn what_is_left_of_an_import_that_is_done_is_not_gone_on_with() {
         let all = world.dir.path().join("import");
         let dir = std::fs::read_dir(&all).unwrap().next().unwrap().unwrap().path();
         let state = std::fs::read(dir.join("state.json")).unwrap();
-        import.finish(&mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+        import.finish("end", &mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
         assert!(!dir.exists());
         // As if only the runs had been removed so far.
         std::fs::create_dir(&dir).unwrap();
@@ -329,7 +329,7 @@ fn nobody_sees_half_of_an_import() {
                 (what, seen)
             })
         });
-        import.finish(&mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+        import.finish("end", &mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
         is_done.store(true, Ordering::Release);
         readers.map(|reader| reader.join().unwrap())
     });
@@ -337,4 +337,33 @@ fn nobody_sees_half_of_an_import() {
         assert!(seen.iter().all(|&count| count == 0 || count == TUPLES), "`{what}`: {seen:?}");
         assert!(seen.is_sorted() && seen.last() == Some(&TUPLES), "`{what}`: {seen:?}");
     }
+}
+
+/// The last chunk is sorted when the input has ended: who is interrupted behind that reads nothing of it again.
+#[test]
+fn an_import_interrupted_while_merging_takes_no_tuple_twice() {
+    const TUPLES: u64 = 40_000;
+    let mut world = World::new();
+    let mut import = world.engine().import_files(request(&world, OnDuplicate::Error)).unwrap();
+    for line in 1..=TUPLES {
+        let tuple: Tuple = format!("doc:n{line}#viewer@user:anne").parse().unwrap();
+        import.add(Place { input: 0, line }, tuple.key.as_ref(), None, None).unwrap().unwrap();
+        if line == TUPLES / 2 {
+            import.checkpoint("half").unwrap();
+        }
+    }
+    let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        import
+            .finish("end", &mut |_, _, _| ControlFlow::Continue(()), &|_| panic!("as if killed"))
+            .map(|_| ())
+    }));
+    assert!(ended.is_err());
+    world.restart();
+    let import = world.engine().import_files(request(&world, OnDuplicate::Error)).unwrap();
+    assert_eq!(import.resumed(), Some(("end", TUPLES)));
+    // Two at a time would write each other's files.
+    let second = world.engine().import_files(request(&world, OnDuplicate::Error)).map(|_| ()).unwrap_err();
+    assert!(matches!(second, EngineError::Storage(StorageError::ImportPrepared)), "{second}");
+    let answer = import.finish("end", &mut |place, _, _| panic!("{place:?}"), &|_| ()).unwrap().unwrap();
+    assert_eq!(answer.counts.written, TUPLES);
 }

@@ -35,7 +35,8 @@ fn a_thousand_bad_lines_of_ten_kinds_are_each_reported() {
     }
     let directory = tempfile::tempdir().unwrap();
     let report = directory.path().join("bad.jsonl");
-    let mut bad = BadLines::new(BadLinesPolicy::Report(report.clone()), false).unwrap();
+    let mut bad = BadLines::new(BadLinesPolicy::Report(report.clone()));
+    bad.begin(false).unwrap();
     let file = file(content);
     let mut lines =
         TupleLines::open(&Input::new(file.path(), Some(Format::Csv)).unwrap(), Position::default()).unwrap();
@@ -69,7 +70,8 @@ fn a_report_is_begun_anew_or_gone_on_with() {
     let report = directory.path().join("bad.jsonl");
     let long = "x".repeat(70_000);
     for (go_on, lines) in [(false, 3), (true, 6), (false, 3)] {
-        let mut bad = BadLines::new(BadLinesPolicy::Report(report.clone()), go_on).unwrap();
+        let mut bad = BadLines::new(BadLinesPolicy::Report(report.clone()));
+        bad.begin(go_on).unwrap();
         let file = file(format!("{long}\n\nnonsense"));
         let input = Input::new(file.path(), Some(Format::Text)).unwrap();
         let mut read = TupleLines::open(&input, Position::default()).unwrap();
@@ -105,9 +107,10 @@ fn other_policies() {
     };
     let reason = reason("nonsense");
     for (policy, next) in [(BadLinesPolicy::Stop, Next::Stop), (BadLinesPolicy::Skip, Next::GoOn)] {
-        let mut bad = BadLines::new(policy, false).unwrap();
+        let mut bad = BadLines::new(policy);
+        bad.begin(false).unwrap();
         assert_eq!(bad.take("f", 1, &reason, b"nonsense").unwrap(), next);
         assert_eq!(bad.kinds(), [("tuple has no `#` before its relation", 1)]);
     }
-    assert!(BadLines::new(BadLinesPolicy::Report("/nowhere/bad".into()), false).is_err());
+    assert!(BadLines::new(BadLinesPolicy::Report("/nowhere/bad".into())).begin(false).is_err());
 }

@@ -320,7 +320,7 @@ fn take(
         let name = if flow.is_break() { "ended" } else { "more" };
         return Ok(json!({ name: { "line": line_after, "so_far": so_far } }));
     }
-    let done = import.finish(&mut report, &|_| ())?;
+    let done = import.finish(&line_after.to_string(), &mut report, &|_| ())?;
     Ok(match done {
         Some(answer) => {
             let form = ImportedForm::of(answer.token, answer.counts, &app.engine);

@@ -1,6 +1,5 @@
 //! Importing into a server: the lines of any files, as JSON lines, request by request; each is kept before the next is sent.
 
-use std::collections::VecDeque;
 use std::io::Write as _;
 
 use anyhow::Context as _;
@@ -37,13 +36,14 @@ impl Client {
             sent: 0,
             taken: 0,
             body: Vec::new(),
-            places: VecDeque::new(),
+            places: Vec::new(),
         };
         // Of a trial nothing is kept.
         if !options.restart && !options.is_trial {
             upload.taken = upload.ask()?;
         }
         let is_resumed = upload.taken > 0;
+        bad.begin(is_resumed).context("the report of bad lines cannot be written")?;
         let mut resumed = None;
         let mut written = Imported::default();
         let (mut bytes, mut is_first) = (0, true);
@@ -61,7 +61,7 @@ impl Client {
                         }
                     }
                     Ok(_) if is_known => {
-                        upload.sent += 1;
+                        upload.note(place);
                         resumed = Some(place);
                     }
                     Ok(tuple) => {
@@ -95,8 +95,8 @@ struct Upload<'a> {
     /// Tuples that it had before.
     taken: u64,
     body: Vec<u8>,
-    /// Where tuples of the body stand, and of those before it where lines do not follow each other.
-    places: VecDeque<(u64, Place)>,
+    /// Where tuples stand, of those where lines do not follow each other.
+    places: Vec<(u64, Place)>,
 }
 
 impl Upload<'_> {
@@ -130,15 +130,20 @@ impl Upload<'_> {
     }
 
     fn add(&mut self, place: Place, tuple: &Value) -> anyhow::Result<()> {
+        self.note(place);
+        writeln!(self.body, "{tuple}")?;
+        Ok(())
+    }
+
+    /// Remembers where a tuple stands: by files, clashes are told at the very end.
+    fn note(&mut self, place: Place) {
         self.sent += 1;
-        let follows = self.places.back().is_some_and(|&(sent, last)| {
+        let follows = self.places.last().is_some_and(|&(sent, last)| {
             last.input == place.input && place.line - last.line == self.sent - sent
         });
         if !follows {
-            self.places.push_back((self.sent, place));
+            self.places.push((self.sent, place));
         }
-        writeln!(self.body, "{tuple}")?;
-        Ok(())
     }
 
     /// Where the tuple stands that was sent as this line.
@@ -182,10 +187,6 @@ impl Upload<'_> {
             } else {
                 last = event;
             }
-        }
-        // What the next requests are told about comes later.
-        while self.places.len() > 1 && self.places.get(1).is_some_and(|&(sent, _)| sent <= self.sent) {
-            self.places.pop_front();
         }
         if let Some(error) = last.get("error") {
             anyhow::bail!(

@@ -57,6 +57,8 @@ pub struct Database {
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
     pins: Arc<Pins>,
+    /// Stores that an import by files is being prepared for.
+    preparing: Arc<DashMap<u32, ()>>,
     /// Stores that an import has to itself.
     importing: DashMap<u32, ()>,
     /// Held by whoever takes in table files, and by a backup, which must not see the half of it.

@@ -89,6 +89,7 @@ impl Database {
             stores: DashMap::new(),
             clock: Clock::default(),
             pins: Arc::default(),
+            preparing: Arc::default(),
             importing: DashMap::new(),
             ingesting: Mutex::default(),
             ends: DashMap::new(),

@@ -21,12 +21,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
+use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 
 use super::directory::{io, sync_directory, write_durably};
@@ -174,6 +175,27 @@ pub struct FileImport {
     chunk_bytes: usize,
     sorters: Option<Sorters>,
     limits: Vec<u8>,
+    _turn: Turn,
+}
+
+/// One import by files into a store is prepared at a time: two would write each other's files.
+struct Turn {
+    preparing: Arc<DashMap<u32, ()>>,
+    store: u32,
+}
+
+impl Turn {
+    /// None: another one is being prepared.
+    fn take(preparing: &Arc<DashMap<u32, ()>>, store: u32) -> Option<Turn> {
+        let is_first = preparing.insert(store, ()).is_none();
+        is_first.then(|| Turn { preparing: Arc::clone(preparing), store })
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.preparing.remove(&self.store);
+    }
 }
 
 impl FileImport {
@@ -194,6 +216,7 @@ impl FileImport {
         restart: bool,
         chunk_bytes: usize,
     ) -> Result<FileImport, StorageError> {
+        let turn = Turn::take(&database.preparing, store).ok_or(StorageError::ImportPrepared)?;
         let data = database.dir();
         let all = data.join(IMPORT_DIR);
         let dir = all.join(FileImport::directory(store, identity));
@@ -230,6 +253,7 @@ impl FileImport {
             chunk_bytes,
             sorters: None,
             limits: Vec::new(),
+            _turn: turn,
         };
         import.remove_strays()?;
         Ok(import)
@@ -347,13 +371,12 @@ impl FileImport {
         &mut self,
         database: &Database,
         lock: &Lock,
-        on_stored: OnStored,
+        (on_stored, position): (OnStored, &str),
         clash: &mut dyn FnMut(Place, ClashKind, TupleKey) -> ControlFlow<()>,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<Option<(Prepared, ImportValue)>, StorageError> {
         if self.chunks[0].records() > 0 {
-            let position = self.state.position.clone().unwrap_or_default();
-            self.checkpoint(&position)?;
+            self.checkpoint(position)?;
         }
         self.collect(0)?;
         self.sorters = None;
