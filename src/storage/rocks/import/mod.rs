@@ -12,34 +12,35 @@
 //! with or thrown away. From then on the import is finished, now or on the next opening: see `ingest`.
 
 mod ingest;
+mod merge;
 mod resolve;
 mod sort;
+mod sorters;
 mod tables;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use dashmap::DashMap;
 use serde::{Deserialize, Serialize};
 
+use super::Database;
 use super::directory::{io, sync_directory, write_durably};
 use super::families::Family;
 use super::key::{self, Direction};
-use super::{Database, open};
 use crate::storage::codec::{self, ImportValue};
 use crate::storage::error::StorageError;
-use crate::tuple::{Revision, Timestamp, TupleCondition, TupleKey, TupleRef};
-use resolve::{Fate, Rules, Stored, Tally, put_place, resolve};
+use crate::tuple::{Timestamp, TupleCondition, TupleKey, TupleRef};
+use merge::{Forward, LOG_PARTS_WAITING, Merging, STOPPED};
+use resolve::{Rules, put_place};
 use sort::{Chunk, Merge, RunWriter};
-use tables::{Table, Tables};
+use sorters::{Job, Sorters, UnderWay};
+use tables::Table;
 
 pub(in crate::storage) use ingest::Lock;
 
@@ -48,12 +49,6 @@ pub(super) const IMPORT_DIR: &str = "import";
 const STATE_FILE: &str = "state.json";
 /// Runs that are merged at once.
 const RUNS_MAX: usize = 256;
-/// Stored tuples that an import by files may give another condition or expiry: they go through memory.
-const REPLACED_MAX: usize = 50_000;
-/// Bytes of those.
-const REPLACED_BYTES_MAX: usize = 8 << 20;
-/// Tuples between two reports of progress.
-const PROGRESS: u64 = 16_384;
 
 /// Where a tuple stands in what is imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -557,277 +552,5 @@ fn remove(dir: &Path) -> Result<(), StorageError> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(io(dir, &error)),
         _ => Ok(()),
-    }
-}
-
-/// The threads that sort chunks and write them as runs, one for each direction.
-struct Sorters {
-    jobs: [SyncSender<Job>; 2],
-    done: Receiver<Result<(usize, Chunk), StorageError>>,
-    under_way: VecDeque<UnderWay>,
-    /// Emptied chunks that wait for their pair, and pairs.
-    chunks: Vec<Chunk>,
-    spare: Vec<[Chunk; 2]>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-struct Job {
-    number: usize,
-    path: PathBuf,
-    chunk: Chunk,
-}
-
-struct UnderWay {
-    number: usize,
-    done: usize,
-    tuples: u64,
-    position: String,
-    files: [String; 2],
-}
-
-impl Sorters {
-    fn start() -> Result<Sorters, StorageError> {
-        let (report, done) = channel();
-        let mut threads = Vec::new();
-        let mut start = || {
-            let (jobs, queue) = sync_channel(1);
-            let report = report.clone();
-            let thread = std::thread::Builder::new()
-                .name("sorter".to_owned())
-                .spawn(move || sort_chunks(&queue, &report))
-                .map_err(|error| StorageError::Io(format!("cannot start a sorting thread: {error}")))?;
-            threads.push(thread);
-            Ok::<_, StorageError>(jobs)
-        };
-        let jobs = [start()?, start()?];
-        Ok(Sorters { jobs, done, under_way: VecDeque::new(), chunks: Vec::new(), spare: Vec::new(), threads })
-    }
-}
-
-impl Drop for Sorters {
-    fn drop(&mut self) {
-        // Without a sender they end.
-        self.jobs = [sync_channel(0).0, sync_channel(0).0];
-        for thread in self.threads.drain(..) {
-            drop(thread.join());
-        }
-    }
-}
-
-fn sort_chunks(queue: &Receiver<Job>, report: &Sender<Result<(usize, Chunk), StorageError>>) {
-    while let Ok(Job { number, path, mut chunk }) = queue.recv() {
-        chunk.sort();
-        let written = chunk.write_run(&path);
-        chunk.clear();
-        if report.send(written.map(|()| (number, chunk))).is_err() {
-            return;
-        }
-    }
-}
-
-/// Both directions of a merge under way.
-struct Merging<'a> {
-    database: &'a Database,
-    store: u32,
-    revision: Revision,
-    rules: Rules,
-    dir: &'a Path,
-    all: u64,
-    done: AtomicU64,
-    /// One of the two has failed, or is not wanted any longer.
-    is_over: AtomicBool,
-    state: Mutex<State>,
-    progress: &'a (dyn Fn(Progress) + Sync),
-}
-
-/// What a thread says that was stopped because of another one.
-const STOPPED: &str = "the import was stopped";
-
-/// Bytes of what is handed on together, and how many such parts may wait.
-const LOG_PART_BYTES: usize = 256 << 10;
-const LOG_PARTS_WAITING: usize = 4;
-
-/// New rows on their way into the log: `key length u32, limits length u32, key, limits`, one after the other.
-#[derive(Default)]
-struct LogPart(Vec<u8>);
-
-impl LogPart {
-    fn push(&mut self, key: &[u8], limits: &[u8]) {
-        for part in [key, limits] {
-            // Far below 4 GiB: keys and contexts have limits.
-            self.0.extend_from_slice(&(part.len() as u32).to_le_bytes());
-        }
-        self.0.extend_from_slice(key);
-        self.0.extend_from_slice(limits);
-    }
-
-    fn records(&self) -> impl Iterator<Item = sort::Record<'_>> {
-        let mut rest = &self.0[..];
-        std::iter::from_fn(move || {
-            let (key, after) = rest.split_first_chunk()?;
-            let (limits, after) = after.split_first_chunk()?;
-            let (key, after) = after.split_at_checked(u32::from_le_bytes(*key) as usize)?;
-            let (limits, after) = after.split_at_checked(u32::from_le_bytes(*limits) as usize)?;
-            rest = after;
-            Some((key, limits))
-        })
-    }
-}
-
-/// What the forward direction answers.
-struct Forward {
-    tally: Tally,
-    tables: Vec<Table>,
-    replaced: Vec<(Vec<u8>, Vec<u8>)>,
-    first_end: Option<Timestamp>,
-    written: u32,
-}
-
-impl Merging<'_> {
-    fn stop(&self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
-
-    /// The files that are finished already.
-    fn finished(&self, family: Family) -> Vec<Table> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.merge.get_or_insert_default().of(family).clone()
-    }
-
-    /// Writes down that a file is finished.
-    fn finish(&self, family: Family, tables: &[Table]) -> Result<(), StorageError> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        *state.merge.get_or_insert_default().of(family) = tables.to_vec();
-        save(self.dir, &state)
-    }
-
-    fn count(&self, done: &mut u64) -> Result<(), StorageError> {
-        *done += 1;
-        if !done.is_multiple_of(PROGRESS) {
-            return Ok(());
-        }
-        if self.is_over.load(Ordering::Relaxed) {
-            return Err(StorageError::Io(STOPPED.to_owned()));
-        }
-        let done = self.done.fetch_add(PROGRESS, Ordering::Relaxed) + PROGRESS;
-        (self.progress)(Progress::Merged { done, all: self.all });
-        Ok(())
-    }
-
-    /// Writes `tuples`, and hands on what `changes` are made of.
-    fn forward(
-        &self,
-        sorted: Merge,
-        log: SyncSender<LogPart>,
-        clash: &mut dyn FnMut(Place, ClashKind, TupleKey) -> ControlFlow<()>,
-    ) -> Result<Option<Forward>, StorageError> {
-        let finished = |family: Family, tables: &[Table]| self.finish(family, tables);
-        let options = open::table_options(Family::Tuples);
-        let mut tuples =
-            Tables::new(&options, self.dir, Family::Tuples, self.finished(Family::Tuples), &finished);
-        let mut row = Row::new(self.store);
-        let mut part = LogPart::default();
-        let stopped = || StorageError::Io(STOPPED.to_owned());
-        let (mut replaced, mut replaced_bytes) = (Vec::new(), 0);
-        let (mut written, mut done) = (0_u32, 0);
-        let mut first_end: Option<Timestamp> = None;
-        let mut emit = |fate: Fate, key: &[u8], limits: &[u8]| {
-            let place = || "a sorted run".to_owned();
-            if let Some(end) = codec::decode_end(limits, &place)? {
-                first_end = Some(first_end.map_or(end, |first| first.min(end)));
-            }
-            if let Fate::Replaced = fate {
-                replaced_bytes += key.len() + limits.len();
-                if replaced.len() == REPLACED_MAX || replaced_bytes > REPLACED_BYTES_MAX {
-                    return Err(StorageError::TooManyReplaced(replaced.len()));
-                }
-                replaced.push((key.to_vec(), limits.to_vec()));
-                return self.count(&mut done);
-            }
-            let (full, bytes) = row.of(self.revision, key, limits)?;
-            tuples.put(full, bytes)?;
-            part.push(key, limits);
-            if part.0.len() >= LOG_PART_BYTES {
-                log.send(std::mem::take(&mut part)).map_err(|_| stopped())?;
-            }
-            written = written.checked_add(1).ok_or_else(|| {
-                StorageError::Io(
-                    "one revision takes at most 4,294,967,295 tuples: split the import".to_owned(),
-                )
-            })?;
-            self.count(&mut done)
-        };
-        let mut told = |clashing: Clash<'_>| {
-            let mut parts = key::Parts::new(clashing.key);
-            match parts.tuple(Direction::Forward) {
-                Some(tuple) => clash(clashing.place, clashing.kind, tuple.to_owned()),
-                // A sorted run holds what was put in, checksummed.
-                None => ControlFlow::Break(()),
-            }
-        };
-        let stored = Stored::open(self.database, self.store, Direction::Forward)?;
-        let tally = resolve(sorted, stored, &self.rules, &mut emit, &mut told)?;
-        let Some(tally) = tally else { return Ok(None) };
-        log.send(part).map_err(|_| stopped())?;
-        Ok(Some(Forward { tally, tables: tuples.finish()?, replaced, first_end, written }))
-    }
-
-    /// Writes `changes`: what becomes a new row of `tuples`, in that order.
-    fn log(&self, parts: &Receiver<LogPart>) -> Result<Vec<Table>, StorageError> {
-        let finished = |family: Family, tables: &[Table]| self.finish(family, tables);
-        let options = open::table_options(Family::Changes);
-        let mut tables =
-            Tables::new(&options, self.dir, Family::Changes, self.finished(Family::Changes), &finished);
-        let (mut value, mut ordinal) = (Vec::new(), 0_u32);
-        while let Ok(part) = parts.recv() {
-            for (key, limits) in part.records() {
-                value.clear();
-                codec::append_written(key, limits, &mut value)?;
-                tables.put(&key::change(self.store, self.revision, ordinal), &value)?;
-                // As many as `forward` counts.
-                ordinal = ordinal.wrapping_add(1);
-            }
-        }
-        tables.finish()
-    }
-
-    /// Writes `by_subject`.
-    fn backward(&self, sorted: Merge) -> Result<Option<Vec<Table>>, StorageError> {
-        let finished = |family: Family, tables: &[Table]| self.finish(family, tables);
-        let options = open::table_options(Family::BySubject);
-        let mut tables =
-            Tables::new(&options, self.dir, Family::BySubject, self.finished(Family::BySubject), &finished);
-        let mut row = Row::new(self.store);
-        let mut done = 0;
-        let mut emit = |fate: Fate, key: &[u8], limits: &[u8]| {
-            if let Fate::New = fate {
-                let (full, bytes) = row.of(self.revision, key, limits)?;
-                tables.put(full, bytes)?;
-            }
-            self.count(&mut done)
-        };
-        let stored = Stored::open(self.database, self.store, Direction::Backward)?;
-        let found = resolve(sorted, stored, &self.rules, &mut emit, &mut |_| ControlFlow::Continue(()))?;
-        found.map(|_| tables.finish()).transpose()
-    }
-}
-
-/// A row in the making, its buffers used again.
-struct Row {
-    key: Vec<u8>,
-    value: Vec<u8>,
-}
-
-impl Row {
-    fn new(store: u32) -> Row {
-        Row { key: key::store_prefix(store), value: Vec::new() }
-    }
-
-    fn of(&mut self, created: Revision, key: &[u8], limits: &[u8]) -> Result<(&[u8], &[u8]), StorageError> {
-        self.key.truncate(key::STORE_BYTES);
-        self.key.extend_from_slice(key);
-        self.value.clear();
-        codec::append_row(created, limits, &mut self.value)?;
-        Ok((&self.key, &self.value))
     }
 }
