@@ -23,6 +23,35 @@ pub(crate) enum Class {
     Unclassified(String),
 }
 
+/// OpenFGA names more or fewer of those who hold the relation as everybody.
+const BESIDE_EVERYBODY: &str = "list-users: who is named beside `T:*`";
+/// OpenFGA answers objects to a filter for usersets.
+const NOT_ASKED_FOR: &str = "list-users with a userset filter: OpenFGA answers objects and `T:*` too";
+const LEFT_OUT: [&str; 2] = [
+    "list-users: OpenFGA leaves out who its check admits",
+    "list-objects: OpenFGA leaves out what its check admits",
+];
+const NAMED: [&str; 2] =
+    ["list-users: OpenFGA names who its check denies", "list-objects: OpenFGA names what its check denies"];
+
+impl Class {
+    /// Why two lists of this class, neither of them an error, are no two answers to agree on: each such class is told by
+    /// OpenFGA's own check of every entry that only one of them has.
+    pub(crate) fn excuse(&self) -> Option<&'static str> {
+        let Class::Known(name) = self else { return None };
+        match *name {
+            BESIDE_EVERYBODY => {
+                Some("the same people by OpenFGA's check, some of them named beside everybody")
+            }
+            NOT_ASKED_FOR => Some("OpenFGA lists what the filter does not ask for"),
+            name if LEFT_OUT.contains(&name) || NAMED.contains(&name) => {
+                Some("OpenFGA's list contradicts OpenFGA's check")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Tells the class of a difference.
 pub(crate) fn classify(
     pair: &Pair<'_>,
@@ -147,15 +176,15 @@ pub(crate) fn classify(
             let holds_everybody = meant.iter().any(|(it, truth)| is_wildcard(it) && *truth == Truth::Yes);
             let is = |entry: &str, allowed: bool| peers_check(entry) == Some(Answer::Allowed(allowed));
             if filter.contains('#') && missing.is_empty() && extra.iter().all(|it| !it.contains('#')) {
-                Class::Known("list-users with a userset filter: OpenFGA answers objects and `T:*` too")
+                Class::Known(NOT_ASKED_FOR)
             } else if missing.iter().chain(&extra).all(|it| !is_wildcard(it) && is(it, true))
                 && holds_everybody
             {
-                Class::Known("list-users: who is named beside `T:*`")
+                Class::Known(BESIDE_EVERYBODY)
             } else if extra.is_empty() && missing.iter().all(|it| is(it, true)) {
-                Class::Known("list-users: OpenFGA leaves out who its check admits")
+                Class::Known(LEFT_OUT[0])
             } else if missing.is_empty() && extra.iter().all(|it| is(it, false)) {
-                Class::Known("list-users: OpenFGA names who its check denies")
+                Class::Known(NAMED[0])
             } else {
                 return odd(&format!("list-users: missing {missing:?}, extra {extra:?}"));
             }
@@ -165,9 +194,9 @@ pub(crate) fn classify(
             let extra: Vec<&String> = peer.difference(ours).collect();
             let is = |entry: &str, allowed: bool| peers_check(entry) == Some(Answer::Allowed(allowed));
             if extra.is_empty() && missing.iter().all(|it| is(it, true)) {
-                Class::Known("list-objects: OpenFGA leaves out what its check admits")
+                Class::Known(LEFT_OUT[1])
             } else if missing.is_empty() && extra.iter().all(|it| is(it, false)) {
-                Class::Known("list-objects: OpenFGA names what its check denies")
+                Class::Known(NAMED[1])
             } else {
                 return odd("list-objects: two lists");
             }

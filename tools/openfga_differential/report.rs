@@ -114,6 +114,17 @@ impl fmt::Display for Report {
         let all: usize = self.classes.values().map(|(all, _)| all).sum();
         let decided: usize = self.classes.values().map(|(_, decided)| decided).sum();
         writeln!(f, "{all} differences, {decided} of them between two answers that are no errors")?;
+        let mut excuses: BTreeMap<&str, usize> = BTreeMap::new();
+        for (class, (_, decided)) in &self.classes {
+            if let Some(excuse) = class.excuse() {
+                *excuses.entry(excuse).or_default() += decided;
+            }
+        }
+        for (excuse, count) in &excuses {
+            writeln!(f, "  {count:>5} of these: {excuse}")?;
+        }
+        let rest = decided - excuses.values().sum::<usize>();
+        writeln!(f, "  {rest:>5} of these: both answers could be meant")?;
         for (class, (all, decided)) in &self.classes {
             writeln!(f, "{all:>7} ({decided} without an error)  {class}")?;
         }
