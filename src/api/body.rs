@@ -5,9 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes, HttpBody as _};
-use axum::extract::State;
 use axum::http::{Method, Request, Response};
-use axum::middleware::Next;
 
 use super::app::refuse;
 use super::error::Code;
@@ -18,17 +16,16 @@ pub(super) const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
 /// Hands on the body as a whole. What is too large stays too large, if not as large as it was. That of an import is read as it
 /// comes.
 pub(super) async fn take_whole(
-    State(limit): State<usize>,
     request: Request<Body>,
-    next: Next,
-) -> Response<Body> {
+    limit: usize,
+) -> Result<Request<Body>, Response<Body>> {
     if is_stream(&request) {
-        return next.run(request).await;
+        return Ok(request);
     }
     let (parts, body) = request.into_parts();
     match read(body, limit).await {
-        Some(whole) => next.run(Request::from_parts(parts, Body::from(whole))).await,
-        None => refuse(Code::ValidationError, "the body ends before its end"),
+        Some(whole) => Ok(Request::from_parts(parts, Body::from(whole))),
+        None => Err(refuse(Code::ValidationError, "the body ends before its end")),
     }
 }
 

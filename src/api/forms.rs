@@ -43,6 +43,33 @@ pub struct StatsForm {
     pub tuples: BTreeMap<String, u64>,
     /// Bytes by family, of all stores in the data directory.
     pub families: BTreeMap<String, FamilyForm>,
+    /// Decisions kept, of all stores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decision_cache: Option<DecisionsForm>,
+    /// What the writer has done since the data directory was opened, for all stores.
+    pub writer: WriterForm,
+}
+
+/// How often decisions were found, and what they take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionsForm {
+    /// Questions that a kept decision answered.
+    pub hits: u64,
+    /// Questions for which there was none that holds still.
+    pub misses: u64,
+    /// Decisions kept.
+    pub entries: u64,
+    /// Bytes that they take.
+    pub bytes: u64,
+}
+
+/// Writes, and how they shared syncs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriterForm {
+    /// Writes acknowledged.
+    pub writes: u64,
+    /// Batches that they were synced in.
+    pub syncs: u64,
 }
 
 /// Bytes of a family.
@@ -457,6 +484,13 @@ impl From<&StoreStats> for StatsForm {
             schemas: stats.schemas,
             tuples: stats.tuples.clone(),
             families: families.collect(),
+            decision_cache: stats.decisions.map(|it| DecisionsForm {
+                hits: it.hits,
+                misses: it.misses,
+                entries: it.entries,
+                bytes: it.bytes,
+            }),
+            writer: WriterForm { writes: stats.writes.0, syncs: stats.writes.1 },
         }
     }
 }

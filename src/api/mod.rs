@@ -19,9 +19,10 @@ mod wire;
 pub use app::ApiLimits;
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
-    BackupDoneForm, BackupForm, BackupStoreForm, CollectForm, CompactedForm, DeletedForm, FamilyForm,
-    FindingForm, ImportedForm, MomentForm, PeriodForm, PurgeForm, RestoreForm, RestoredStoreForm,
-    RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm, parse_retention,
+    BackupDoneForm, BackupForm, BackupStoreForm, CollectForm, CompactedForm, DecisionsForm, DeletedForm,
+    FamilyForm, FindingForm, ImportedForm, MomentForm, PeriodForm, PurgeForm, RestoreForm, RestoredStoreForm,
+    RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm, WriterForm,
+    parse_retention,
 };
 pub use server::{Server, ServerError, URL_FILE};
 

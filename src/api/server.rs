@@ -1,21 +1,22 @@
 //! The server: listens, answers, and ends without breaking off what it has begun.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{HeaderName, HeaderValue, Request, Response};
-use axum::middleware::{self, Next};
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, Method, Request, Response, header};
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::ServiceExt;
+use tower::make::Shared;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
-use super::app::{ApiLimits, App, respond};
+use super::app::{ApiLimits, App};
 use super::body::take_whole;
-use super::error::ApiError;
 use super::routes;
 use super::watchers::Watchers;
 use crate::engine::Engine;
@@ -55,7 +56,7 @@ pub enum ServerError {
 /// A server that listens, and is about to answer.
 pub struct Server {
     listener: TcpListener,
-    router: Router,
+    front: Front,
     address: SocketAddr,
     url_file: PathBuf,
     watchers: Arc<Watchers>,
@@ -84,15 +85,9 @@ impl Server {
             .allow_methods(AllowMethods::mirror_request())
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(Any);
-        let router = routes::router(app)
-            .layer(CatchPanicLayer::custom(|_| {
-                let error = ApiError::internal();
-                respond(None, Err(error), std::time::Instant::now())
-            }))
-            .layer(cors)
-            .layer(middleware::from_fn_with_state(limit, take_whole))
-            .layer(middleware::from_fn(name_request));
-        Ok(Server { listener, router, address, url_file, watchers })
+        let router = routes::router(app);
+        let front = Front { for_browsers: router.clone().layer(cors), router, limit };
+        Ok(Server { listener, front, address, url_file, watchers })
     }
 
     /// Where it listens.
@@ -106,7 +101,9 @@ impl Server {
         let listener = self.listener.tap_io(|connection| drop(connection.set_nodelay(true)));
         let watchers = Arc::clone(&self.watchers);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let serve = axum::serve(listener, self.router)
+        let front = self.front;
+        let front = tower::service_fn(move |request| answer(front.clone(), request));
+        let serve = axum::serve(listener, Shared::new(front))
             .with_graceful_shutdown(async move {
                 stop.await;
                 watchers.stop();
@@ -131,15 +128,31 @@ impl Server {
     }
 }
 
-/// Gives every response an id, to be found again in logs: the request's own if it has one.
-async fn name_request(request: Request<axum::body::Body>, next: Next) -> Response<axum::body::Body> {
+/// What every request comes through.
+#[derive(Clone)]
+struct Front {
+    router: Router,
+    /// The same, where a browser says from which page it asks.
+    for_browsers: Router,
+    /// Most bytes of a body.
+    limit: usize,
+}
+
+/// Takes a request's body, has it answered, and gives every response an id, to be found again in logs: the request's own if it
+/// has one.
+async fn answer(front: Front, request: Request<Body>) -> Result<Response<Body>, Infallible> {
     let given = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
-    let mut response = next.run(request).await;
+    let is_browser = request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
+    let router = if is_browser { front.for_browsers } else { front.router };
+    let mut response = match take_whole(request, front.limit).await {
+        Ok(request) => routes::retell(router.oneshot(request).await?),
+        Err(refusal) => refusal,
+    };
     let id = given.or_else(|| HeaderValue::from_str(&ulid::Ulid::generate().to_string()).ok());
     if let Some(id) = id {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    response
+    Ok(response)
 }
 
 /// Whether a client's id is one that can go into logs as it is.

@@ -40,6 +40,10 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = Settings::default().database.block_cache_bytes >> 20)]
     cache_mib: usize,
 
+    /// MiB of decisions kept between checks; 0: none. They are never stale
+    #[arg(long, value_name = "N", default_value_t = Settings::default().decision_cache_bytes >> 20)]
+    decision_cache_mib: usize,
+
     /// Most tuples in one write, deletions included
     #[arg(long, value_name = "N", default_value_t = ApiLimits::default().write_tuples_max)]
     write_tuples_max: usize,
@@ -109,6 +113,7 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let mut settings = Settings::default();
     settings.database.create = true;
     settings.database.block_cache_bytes = args.cache_mib << 20;
+    settings.decision_cache_bytes = args.decision_cache_mib << 20;
     let engine = Arc::new(Engine::open(&args.data, settings)?);
     let limits = ApiLimits {
         body_bytes_max: args.body_bytes_max,

@@ -29,10 +29,13 @@ impl View<'_> {
             if let Some(&allowed) = allowed.get(item) {
                 return Ok(allowed);
             }
-            let answer = self.over(&state, &item.given.tuples, |state| {
-                let (tuple, context) = (item.tuple.as_ref(), &item.given.context);
-                Ok(eval::check(&self.program, state, tuple, context, limits)?.allowed)
-            })?;
+            let (tuple, context) = (item.tuple.as_ref(), &item.given.context);
+            let answer = match self.decided(tuple, &item.given) {
+                Some(allowed) => allowed,
+                None => self.over(&state, &item.given.tuples, |state| {
+                    Ok(eval::check(&self.program, state, tuple, context, limits)?.allowed)
+                })?,
+            };
             allowed.insert(item, answer);
             Ok(answer)
         });

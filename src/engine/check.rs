@@ -2,6 +2,7 @@
 
 use super::Engine;
 use super::at::At;
+use super::decisions::{self, Decisions};
 use super::error::EngineError;
 use super::given::Given;
 use super::view::View;
@@ -53,10 +54,7 @@ impl Engine {
 impl View<'_> {
     /// Answers a check.
     pub fn check(&self, tuple: TupleRef<'_>, given: &Given) -> Result<Answer, EngineError> {
-        let limits = &self.engine.settings().limits;
-        self.with(&given.tuples, |state| {
-            Ok(eval::check(&self.program, state, tuple, &given.context, limits)?)
-        })
+        self.check_under(&self.engine.settings().limits, tuple, given)
     }
 
     /// The same, when it takes at most so many reads; none: it takes more.
@@ -67,12 +65,42 @@ impl View<'_> {
         given: &Given,
     ) -> Result<Option<Answer>, EngineError> {
         let limits = Limits { reads_max, ..self.engine.settings().limits };
-        let answer = self.with(&given.tuples, |state| {
-            Ok(eval::check(&self.program, state, tuple, &given.context, &limits)?)
-        });
-        match answer {
+        match self.check_under(&limits, tuple, given) {
             Err(EngineError::Eval(EvalError::TooManyReads(_))) => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    fn check_under(
+        &self,
+        limits: &Limits,
+        tuple: TupleRef<'_>,
+        given: &Given,
+    ) -> Result<Answer, EngineError> {
+        let Some((decisions, state)) = self.decisions(given).zip(self.state.track()) else {
+            return self.with(&given.tuples, |state| {
+                Ok(eval::check(&self.program, state, tuple, &given.context, limits)?)
+            });
+        };
+        let key = decisions::key(self.store.number, self.schema(), tuple);
+        if let Some(allowed) = decisions.find(&key, &self.state) {
+            return Ok(Answer { allowed, work: Work::default() });
+        }
+        let answer = eval::check(&self.program, &state, tuple, &given.context, limits)?;
+        if let Some(basis) = state.into_basis() {
+            decisions.keep(key, answer.allowed, basis);
+        }
+        Ok(answer)
+    }
+
+    /// What is known to be the answer to a check, without evaluation.
+    pub(super) fn decided(&self, tuple: TupleRef<'_>, given: &Given) -> Option<bool> {
+        let key = decisions::key(self.store.number, self.schema(), tuple);
+        self.decisions(given)?.find(&key, &self.state)
+    }
+
+    /// Where decisions of such a question are kept.
+    fn decisions(&self, given: &Given) -> Option<&Decisions> {
+        self.engine.shared.decisions.as_ref().filter(|_| given.tuples.is_empty())
     }
 }

@@ -10,6 +10,7 @@ mod check;
 mod collect;
 mod compact;
 mod create_store;
+mod decisions;
 mod delete_store;
 mod delete_tuples;
 mod digest;
@@ -41,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::eval::Program;
-use crate::storage::{Database, TupleReader, Writer};
+use crate::storage::{Database, DatabaseOptions, TupleReader, Writer};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
 
 pub use crate::condition::{ConditionError, Context};
@@ -61,6 +62,7 @@ pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};
 pub use check::{CheckAnswer, CheckRequest};
 pub use collect::CollectAnswer;
+pub use decisions::DecisionStats;
 pub use delete_tuples::{DeleteAnswer, DeleteRequest, DeleteWhat};
 pub use digest::digest;
 pub use error::EngineError;
@@ -81,6 +83,9 @@ pub use view::View;
 pub use write::{OnDuplicate, OnMissing, WriteAnswer, WriteRefusal, WriteRequest};
 pub use write_schema::WriteSchemaAnswer;
 
+/// With a thousand writes between two questions about the same, one in 250 looks shares a stripe with one of them.
+const STRIPES: usize = 1 << 20;
+
 /// An open data directory, ready to answer and to change.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -91,6 +96,8 @@ pub struct Engine {
 struct Shared {
     database: Arc<Database>,
     programs: programs::Programs,
+    /// None: none are kept.
+    decisions: Option<decisions::Decisions>,
     settings: Settings,
 }
 
@@ -100,14 +107,18 @@ impl Engine {
     /// # Errors
     /// Whatever keeps the directory from being served: see [`StorageError`].
     pub fn open(dir: &Path, settings: Settings) -> Result<Engine, StorageError> {
-        Engine::serve(Database::open(dir, &settings.database)?, settings)
+        let stripes = if settings.decision_cache_bytes > 0 { STRIPES } else { 0 };
+        let options = DatabaseOptions { stripes, ..settings.database.clone() };
+        Engine::serve(Database::open(dir, &options)?, settings)
     }
 
     fn serve(database: Database, settings: Settings) -> Result<Engine, StorageError> {
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database))?;
         let programs = programs::Programs::default();
-        Ok(Engine { shared: Arc::new(Shared { database, programs, settings }), writer })
+        let decisions =
+            Some(settings.decision_cache_bytes).filter(|&max| max > 0).map(decisions::Decisions::new);
+        Ok(Engine { shared: Arc::new(Shared { database, programs, decisions, settings }), writer })
     }
 
     /// The data directory.

@@ -11,6 +11,8 @@ pub struct Settings {
     pub database: DatabaseOptions,
     /// What one question may take.
     pub limits: Limits,
+    /// Bytes of decisions kept between questions; 0: none are.
+    pub decision_cache_bytes: usize,
     /// How large a schema may be.
     pub schema_limits: SchemaLimits,
     /// Tuples in one write, deletions included.
@@ -24,6 +26,7 @@ impl Default for Settings {
         Settings {
             database: DatabaseOptions::default(),
             limits: Limits::default(),
+            decision_cache_bytes: 0,
             schema_limits: SchemaLimits::default(),
             write_tuples_max: 1_000_000,
             delete_tuples_max: 1_000_000,

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use super::Engine;
 use super::at::At;
+use super::decisions::{DecisionStats, Decisions};
 use super::error::EngineError;
 use crate::storage::{FamilySize, StoreRecord, TupleFilter, TupleReader};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp};
@@ -26,6 +27,10 @@ pub struct StoreStats {
     pub tuples: BTreeMap<String, u64>,
     /// Bytes and estimated rows by family, of all stores in the data directory.
     pub families: Vec<FamilySize>,
+    /// Decisions kept, of all stores; none: none are.
+    pub decisions: Option<DecisionStats>,
+    /// Writes acknowledged since the data directory was opened, of all stores, and the batches they were synced in.
+    pub writes: (u64, u64),
 }
 
 impl Engine {
@@ -54,6 +59,8 @@ impl Engine {
             schemas: self.database().schemas(store.number)?.len(),
             tuples,
             families: self.database().family_sizes()?,
+            decisions: self.shared.decisions.as_ref().map(Decisions::stats),
+            writes: self.writer.counts(),
             store,
         })
     }

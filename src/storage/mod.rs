@@ -14,6 +14,8 @@ mod reader;
 mod recorder;
 mod remembered;
 mod rocks;
+mod stripes;
+mod tracked;
 mod validate;
 mod writer;
 
@@ -31,5 +33,7 @@ pub use rocks::{
     FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored, Rewound, StateReader,
     list_backups, verify_backups,
 };
+pub use stripes::Stripes;
+pub use tracked::{Basis, Tracked};
 pub use validate::{Finding, Validation};
 pub use writer::{Clashed, Commit, ImportPlan, Listener, Mark, Once, Plan, WriteError, Writer};

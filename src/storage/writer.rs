@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -35,7 +36,17 @@ pub struct Writer {
     database: Arc<Database>,
     listeners: Listeners,
     jobs: Option<SyncSender<Job>>,
+    counts: Arc<Counts>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Since the writer was started.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Writes made, and acknowledged.
+    writes: AtomicU64,
+    /// Batches that they were synced in.
+    syncs: AtomicU64,
 }
 
 /// An accepted write, durable.
@@ -148,11 +159,18 @@ impl Writer {
         let of_thread = Arc::clone(&database);
         let listeners = Listeners::default();
         let told = Arc::clone(&listeners);
+        let counts = Arc::<Counts>::default();
+        let counting = Arc::clone(&counts);
         let thread = std::thread::Builder::new()
             .name("writer".to_owned())
-            .spawn(move || run(&of_thread, &queue, &told))
+            .spawn(move || run(&of_thread, &queue, &told, &counting))
             .map_err(|error| StorageError::Io(format!("cannot start the writer: {error}")))?;
-        Ok(Writer { database, listeners, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Writer { database, listeners, jobs: Some(jobs), counts, thread: Some(thread) })
+    }
+
+    /// Writes acknowledged since it was started, and the batches that they were synced in.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.counts.writes.load(Ordering::Relaxed), self.counts.syncs.load(Ordering::Relaxed))
     }
 
     /// Makes one write and waits until it is durable. A plan without changes takes no revision.
@@ -424,7 +442,7 @@ fn stopped() -> StorageError {
 }
 
 /// The writer's life: takes what waits, commits it, answers it. After a failed commit it only refuses.
-fn run(database: &Database, queue: &Receiver<Job>, listeners: &Listeners) {
+fn run(database: &Database, queue: &Receiver<Job>, listeners: &Listeners, counts: &Counts) {
     let mut failed: Option<StorageError> = None;
     let mut waiting: Option<Job> = None;
     while let Some(job) = waiting.take().or_else(|| queue.recv().ok()) {
@@ -433,7 +451,7 @@ fn run(database: &Database, queue: &Receiver<Job>, listeners: &Listeners) {
             (Job::Write(first), Ok(database)) => {
                 let mut group = Group::new(database);
                 waiting = group.collect(first, queue);
-                failed = group.commit(listeners).err();
+                failed = group.commit(listeners, counts).err();
             }
             // A client that went away need not be told.
             (Job::Write(job), Err(error)) => drop(job.reply.send(Err(error))),
@@ -611,13 +629,15 @@ impl<'d> Group<'d> {
     }
 
     /// Syncs the batch, then answers, then tells those who listen.
-    fn commit(self, listeners: &Listeners) -> Result<(), StorageError> {
+    fn commit(self, listeners: &Listeners, counts: &Counts) -> Result<(), StorageError> {
         let Group { database: _, batch, stores, accepted, answers: _, under_way } = self;
         // The snapshots of the state before are not needed any longer.
         let heads: Vec<(StoreId, Revision)> =
             stores.into_values().map(|state| (state.id, state.head.revision)).collect();
         let result = if batch.is_empty() { Ok(()) } else { batch.commit() };
         drop(under_way);
+        counts.writes.fetch_add(accepted.len() as u64, Ordering::Relaxed);
+        counts.syncs.fetch_add(1, Ordering::Relaxed);
         for (reply, commit) in accepted {
             drop(reply.send(result.clone().map(|()| Some(commit))));
         }

@@ -36,7 +36,9 @@ fn settings(depth_max: u32) -> Settings {
         write_buffer_bytes: 256 << 10,
         ..DatabaseOptions::default()
     };
-    Settings { database, limits: super::ways::limits(depth_max), ..Settings::default() }
+    // With decisions kept: none of them may show.
+    let decision_cache_bytes = 1 << 20;
+    Settings { database, limits: super::ways::limits(depth_max), decision_cache_bytes, ..Settings::default() }
 }
 
 impl Store {

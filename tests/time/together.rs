@@ -70,8 +70,20 @@ fn pool() -> Vec<TupleKey> {
 
 #[test]
 fn every_answer_equals_the_model_at_the_token_it_carries() {
+    run(0);
+}
+
+#[test]
+fn every_answer_equals_the_model_at_the_token_it_carries_also_when_decisions_are_kept() {
+    let (hits, misses) = run(1 << 20);
+    assert!(hits > 100 && misses > 100, "{hits} hits, {misses} misses");
+}
+
+/// Hits and misses of kept decisions.
+fn run(decision_cache_bytes: usize) -> (u64, u64) {
     let dir = tempfile::tempdir().unwrap();
-    let mut settings = stonetown::engine::Settings::default();
+    let mut settings =
+        stonetown::engine::Settings { decision_cache_bytes, ..stonetown::engine::Settings::default() };
     settings.database.create = true;
     let engine = Arc::new(Engine::open(dir.path(), settings).unwrap());
     let store = engine.create_store(None).unwrap().id;
@@ -134,6 +146,9 @@ fn every_answer_equals_the_model_at_the_token_it_carries() {
         done.len()
     );
     assert!(heard.len() > 300 && collected > 0, "{} answers, {collected} rows collected", heard.len());
+    let stats = engine.store_stats(store).unwrap().decisions.unwrap_or_default();
+    println!("{stats:?}");
+    (stats.hits, stats.misses)
 }
 
 fn write(engine: &Engine, store: StoreId, random: &mut Random, done: &Mutex<BTreeMap<Revision, Done>>) {

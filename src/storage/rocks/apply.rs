@@ -7,11 +7,12 @@ use rocksdb::WriteBatch;
 use super::Database;
 use super::families::{self, Family};
 use super::import;
-use super::key::{self, Direction};
+use super::key::{self, Direction, Parts};
 use crate::storage::change::{Change, ChangeKind, RevisionKind, RevisionRecord};
 use crate::storage::codec::{self, ChangeValue, Head, SchemaValue, StoreRecord};
 use crate::storage::error::StorageError;
 use crate::storage::reader::{Row, TupleReader};
+use crate::storage::stripes::{Part, Stripe};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, TupleRef};
 
 /// Rows on their way into the database: everything in it becomes durable and visible together.
@@ -20,6 +21,8 @@ pub(in crate::storage) struct Batch<'d> {
     batch: WriteBatch,
     /// Ends of tuples in it, by store.
     ends: Vec<(u32, Timestamp)>,
+    /// What sees the tuples in it.
+    touched: Vec<Stripe>,
 }
 
 /// The rows of one write: they join the batch all together, or not at all when it fails half-way.
@@ -52,7 +55,7 @@ impl Staged {
 
 impl<'d> Batch<'d> {
     pub(in crate::storage) fn new(database: &'d Database) -> Batch<'d> {
-        Batch { database, batch: WriteBatch::default(), ends: Vec::new() }
+        Batch { database, batch: WriteBatch::default(), ends: Vec::new(), touched: Vec::new() }
     }
 
     /// Bytes collected so far.
@@ -152,12 +155,30 @@ impl<'d> Batch<'d> {
 
     pub(super) fn take(&mut self, staged: Staged) -> Result<(), StorageError> {
         for (family, key, value) in staged.0 {
-            let family = self.database.family(family)?;
             match value {
-                Some(value) => self.batch.put_cf(family, key, value),
-                None => self.batch.delete_cf(family, key),
+                Some(value) => self.put(family, &key, &value)?,
+                None => self.delete(family, &key)?,
             }
         }
+        Ok(())
+    }
+
+    /// Notes that everything of a store may be another thing when the batch is visible.
+    pub(super) fn touch_store(&mut self, store: u32) {
+        self.touched.extend(self.database.stripes.as_ref().map(|it| it.of(store, &Part::Store)));
+    }
+
+    /// Notes that a current tuple comes or goes.
+    fn touch(&mut self, family: Family, key: &[u8]) -> Result<(), StorageError> {
+        let Some(stripes) = self.database.stripes.as_ref().filter(|_| family == Family::Tuples) else {
+            return Ok(());
+        };
+        let mut parts = Parts::new(key);
+        let tuple = parts.u32().and_then(|store| Some((store, parts.tuple(Direction::Forward)?)));
+        let Some((store, tuple)) = tuple else {
+            return Err(StorageError::damaged("tuples", format!("key {}", key::show(key))));
+        };
+        self.touched.extend(stripes.seeing(store, tuple));
         Ok(())
     }
 
@@ -210,6 +231,7 @@ impl<'d> Batch<'d> {
     }
 
     pub(super) fn delete(&mut self, family: Family, key: &[u8]) -> Result<(), StorageError> {
+        self.touch(family, key)?;
         self.batch.delete_cf(self.database.family(family)?, key);
         Ok(())
     }
@@ -221,11 +243,13 @@ impl<'d> Batch<'d> {
         start: &[u8],
         end: &[u8],
     ) -> Result<(), StorageError> {
+        debug_assert!(family != Family::Tuples, "which tuples go has to be known");
         self.batch.delete_range_cf(self.database.family(family)?, start, end);
         Ok(())
     }
 
     pub(super) fn put(&mut self, family: Family, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.touch(family, key)?;
         self.batch.put_cf(self.database.family(family)?, key, value);
         Ok(())
     }
@@ -235,7 +259,7 @@ impl<'d> Batch<'d> {
     /// # Errors
     /// [`StorageError::WritesRefused`]: what reached the disk is not known, so nothing more may be written.
     pub(in crate::storage) fn commit(self) -> Result<(), StorageError> {
-        self.database.commit(self.batch).map_err(refusal)?;
+        self.database.commit(self.batch, &self.touched).map_err(refusal)?;
         // When they can be seen: a search that began before has them among what it is told, a later one finds them.
         self.ends.into_iter().for_each(|(store, end)| self.database.note_end(store, end));
         Ok(())
@@ -319,7 +343,9 @@ impl Database {
             }
         }
         batch.delete_cf(meta, families::dropping_key(number));
-        self.commit(batch).map_err(refusal)
+        let touched: Vec<Stripe> =
+            self.stripes.iter().map(|stripes| stripes.of(number, &Part::Store)).collect();
+        self.commit(batch, &touched).map_err(refusal)
     }
 }
 

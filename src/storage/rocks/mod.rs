@@ -21,7 +21,7 @@ mod state;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
@@ -29,6 +29,7 @@ use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
 use super::change::{ChangeKind, ChangeRecord, RevisionRecord};
 use super::codec::{self, Head, StoreRecord};
 use super::error::StorageError;
+use super::stripes::{Stripe, Stripes};
 use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, TokenKey, Tuple};
 pub(super) use apply::Batch;
 pub use backup::{BackedUpStore, Backup, BackupDone, BackupStep, list_backups, verify_backups};
@@ -63,6 +64,10 @@ pub struct Database {
     importing: DashMap<u32, ()>,
     /// Held by whoever takes in table files, and by a backup, which must not see the half of it.
     ingesting: Mutex<()>,
+    /// Since when tuples have not changed; none: nobody asks.
+    stripes: Option<Stripes>,
+    /// Held by whoever makes a batch visible, so that its sequence numbers are known before it is.
+    committing: Mutex<()>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.
@@ -308,10 +313,17 @@ impl Database {
         self.db.get_cf(self.family(family)?, key).map_err(open::from_rocks)
     }
 
-    /// Makes a batch durable and visible, as a whole or not at all.
-    pub(super) fn commit(&self, batch: WriteBatch) -> Result<(), StorageError> {
+    /// Makes a batch durable and visible, as a whole or not at all. Before it can be seen, the stripes of everything in it are
+    /// raised.
+    pub(super) fn commit(&self, batch: WriteBatch, touched: &[Stripe]) -> Result<(), StorageError> {
         let mut options = WriteOptions::default();
         options.set_sync(true);
+        let _alone = self.committing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stripes) = &self.stripes {
+            // Every entry of a batch takes one number; that of the last is the snapshot's from which on the batch is seen.
+            let sequence = self.db.latest_sequence_number() + batch.len() as u64;
+            touched.iter().for_each(|&stripe| stripes.raise(stripe, sequence));
+        }
         self.db.write_opt(batch, &options).map_err(|error| {
             self.closing.is_sound.store(false, Ordering::Release);
             open::from_rocks(error)

@@ -17,6 +17,7 @@ use super::families::{self, Family};
 use super::{Database, key, log, seal};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
+use crate::storage::stripes::Stripes;
 use crate::tuple::{Incarnation, StoreId, Timestamp, TokenKey};
 
 /// How to open a data directory.
@@ -31,6 +32,8 @@ pub struct DatabaseOptions {
     /// Read every block of every table file on opening when there are at most this many bytes of them, so that damage
     /// is found at once. Above it a damaged block is found, and named, when it is first read.
     pub verify_bytes_max: u64,
+    /// Places in the table that says since when tuples have not changed, 8 bytes each; 0: none is kept, and no decision.
+    pub stripes: usize,
 }
 
 impl Default for DatabaseOptions {
@@ -40,6 +43,7 @@ impl Default for DatabaseOptions {
             block_cache_bytes: 256 << 20,
             write_buffer_bytes: 128 << 20,
             verify_bytes_max: 64 << 20,
+            stripes: 0,
         }
     }
 }
@@ -71,7 +75,7 @@ impl Database {
         options: &DatabaseOptions,
     ) -> Result<Database, StorageError> {
         let Directory { making, lock } = directory;
-        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let cache = Cache::new_hyper_clock_cache(options.block_cache_bytes, 0);
         let families = Family::ALL.map(|family| {
             ColumnFamilyDescriptor::new(
                 family.name(),
@@ -92,6 +96,8 @@ impl Database {
             preparing: Arc::default(),
             importing: DashMap::new(),
             ingesting: Mutex::default(),
+            stripes: (options.stripes > 0).then(|| Stripes::new(options.stripes)),
+            committing: Mutex::default(),
             ends: DashMap::new(),
             closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: lock },
         };
@@ -132,7 +138,7 @@ impl Database {
                 batch.put_cf(meta, families::INCARNATION_KEY, codec::encode_number(rand::random())?);
                 batch.put_cf(meta, families::TOKEN_KEY_KEY, codec::encode_secret(rand::random())?);
                 batch.put_cf(meta, families::NEXT_STORE_KEY, codec::encode_number(1)?);
-                self.commit(batch)?;
+                self.commit(batch, &[])?;
             }
         }
         if making == Making::Restored {
@@ -140,7 +146,7 @@ impl Database {
             let mut batch = rocksdb::WriteBatch::default();
             let incarnation = codec::encode_number(rand::random())?;
             batch.put_cf(self.family(Family::Meta)?, families::INCARNATION_KEY, incarnation);
-            self.commit(batch)?;
+            self.commit(batch, &[])?;
         }
         let required = |key: &[u8]| {
             self.get(Family::Meta, key)?

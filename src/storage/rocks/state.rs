@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rocksdb::{DBRawIterator, ReadOptions, Snapshot};
+use rocksdb::{ColumnFamily, DBRawIterator, ReadOptions, Snapshot};
 
 use super::families::{self, Family};
 use super::key::{self, Direction, REVISION_BYTES};
@@ -16,6 +16,8 @@ use crate::storage::error::StorageError;
 use crate::storage::filter::TupleFilter;
 use crate::storage::look::Look;
 use crate::storage::reader::{Row, TupleReader};
+use crate::storage::stripes::Stripes;
+use crate::storage::tracked::Tracked;
 use crate::tuple::{ObjectRef, Relation, Revision, SchemaId, SubjectKind, SubjectRef, Timestamp, TupleRef};
 
 /// One state of one store.
@@ -24,6 +26,9 @@ use crate::tuple::{ObjectRef, Relation, Revision, SchemaId, SubjectKind, Subject
 /// The head reads the two current families alone; a past revision merges the history families in.
 pub struct StateReader<'a> {
     database: &'a Database,
+    /// For look-ups under the snapshot, and the family most of them are in: found once, not for every one.
+    options: ReadOptions,
+    tuples: &'a ColumnFamily,
     /// Shared by readers of several revisions, so that they see one history.
     snapshot: Arc<Snapshot<'a>>,
     store: u32,
@@ -42,17 +47,32 @@ type Visit<'v> = &'v mut dyn FnMut(&[u8], &Row) -> ControlFlow<()>;
 impl<'a> StateReader<'a> {
     pub(super) fn open(database: &'a Database, store: u32) -> Result<StateReader<'a>, StorageError> {
         let snapshot = database.db.snapshot();
+        let options = under(&snapshot);
         let key = families::head_key(store);
         let meta = database.family(Family::Meta)?;
-        let found = match snapshot.get_pinned_cf(meta, &key).map_err(open::from_rocks)? {
+        let found = database.db.get_pinned_cf_opt(meta, &key, &options).map_err(open::from_rocks)?;
+        let found = match found {
             Some(bytes) => Some(codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?),
             None => None,
         };
         let is_gone = found.is_none();
         let nothing = Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None };
         let head = found.unwrap_or(nothing);
+        let tuples = database.family(Family::Tuples)?;
         let (revision, now, snapshot) = (head.revision, head.time, Arc::new(snapshot));
-        Ok(StateReader { database, snapshot, store, head, is_gone, revision, now, is_torn: false, pin: None })
+        Ok(StateReader {
+            database,
+            options,
+            tuples,
+            snapshot,
+            store,
+            head,
+            is_gone,
+            revision,
+            now,
+            is_torn: false,
+            pin: None,
+        })
     }
 
     /// The same state, with expiry decided at another time.
@@ -117,6 +137,7 @@ impl<'a> StateReader<'a> {
     /// change it.
     pub fn elsewhere(&self, revision: Revision, now: Timestamp) -> Result<StateReader<'a>, StorageError> {
         let mut reader = StateReader {
+            options: under(&self.snapshot),
             snapshot: Arc::clone(&self.snapshot),
             revision,
             now,
@@ -279,7 +300,30 @@ impl<'a> StateReader<'a> {
         family: Family,
         key: &[u8],
     ) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StorageError> {
-        self.snapshot.get_pinned_cf(self.database.family(family)?, key).map_err(open::from_rocks)
+        self.get_in(self.database.family(family)?, key)
+    }
+
+    fn get_in(
+        &self,
+        family: &ColumnFamily,
+        key: &[u8],
+    ) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StorageError> {
+        self.database.db.get_pinned_cf_opt(family, key, &self.options).map_err(open::from_rocks)
+    }
+
+    /// RocksDB's sequence number of the snapshot: of the last batch in it.
+    pub(in crate::storage) fn sequence(&self) -> u64 {
+        self.snapshot.sequence_number()
+    }
+
+    /// Since when what the newest state holds has not changed; none: that is not kept, or the state is an older one.
+    pub(in crate::storage) fn stripes(&self) -> Option<&Stripes> {
+        self.database.stripes.as_ref().filter(|_| !self.is_past() && !self.is_gone)
+    }
+
+    /// The state, remembering what it is asked; none: what rests on it could not be known to hold still.
+    pub fn track(&self) -> Option<Tracked<'_>> {
+        Some(Tracked::new(self, self.stripes()?, self.store))
     }
 
     fn is_past(&self) -> bool {
@@ -333,6 +377,13 @@ impl<'a> StateReader<'a> {
         current.finish()?;
         history.finish()
     }
+}
+
+/// Options to read under a snapshot.
+fn under(snapshot: &Snapshot<'_>) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_snapshot(snapshot);
+    options
 }
 
 /// The rows of one family under a prefix.
@@ -405,7 +456,7 @@ impl TupleReader for StateReader<'_> {
     fn get(&self, tuple: TupleRef<'_>) -> Result<Option<Row>, StorageError> {
         self.look(|| Look::Tuple(tuple.to_owned()))?;
         let key = key::forward(self.store, tuple);
-        if let Some(bytes) = self.get_raw(Family::Tuples, &key)? {
+        if let Some(bytes) = self.get_in(self.tuples, &key)? {
             let row = codec::decode_row(&bytes, &|| format!("tuples row {tuple}"))?;
             if row.created <= self.revision {
                 return Ok(row.is_seen(self.revision, self.now).then_some(row));

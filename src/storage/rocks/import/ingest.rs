@@ -118,6 +118,7 @@ impl Database {
         staged.end_revision(store, head, RevisionKind::Tuples, changes)?;
         let mut batch = Batch::new(self);
         batch.take(staged)?;
+        batch.touch_store(store);
         batch.commit()?;
         if let Some(end) = import.first_end {
             self.note_end(store, Timestamp::from_micros(end));
