@@ -1,5 +1,6 @@
 //! What every route needs: the engine, the limits of requests, and the way of an answer back.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -88,6 +89,9 @@ pub(super) enum Budget {
 /// Reads of a question that is answered where it comes in: at 2 µs a read, an eighth of a millisecond.
 pub(super) const SHORT_READS: u64 = 64;
 
+/// Room for the headers that most answers have.
+const HEADERS: usize = 12;
+
 /// An answer that is there as a whole.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -104,7 +108,7 @@ impl Answer {
 
     /// JSON that has been written.
     pub(super) fn of(body: Vec<u8>) -> Answer {
-        Answer { status: StatusCode::OK, body, headers: HeaderMap::new() }
+        Answer { status: StatusCode::OK, body, headers: HeaderMap::with_capacity(HEADERS) }
     }
 
     pub(super) fn empty(status: StatusCode) -> Answer {
@@ -157,7 +161,8 @@ impl App {
         work: impl Fn(&App, &str, Budget) -> Option<Answered> + Send + 'static,
     ) -> Response<Body> {
         let begun = Instant::now();
-        match work(&self, &store, Budget::Short) {
+        let short = catch_unwind(AssertUnwindSafe(|| work(&self, &store, Budget::Short)));
+        match short.unwrap_or_else(|_| Some(Err(ApiError::internal()))) {
             Some(answered) => respond(Some(&store), answered, begun),
             None => {
                 let unanswered = || Err(ApiError::internal());

@@ -5,6 +5,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 
 use axum::body::{Body, Bytes, HttpBody as _};
+use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
 
 use super::app::refuse;
@@ -15,17 +16,31 @@ pub(super) const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
 
 /// Hands on the body as a whole. What is too large stays too large, if not as large as it was. That of an import is read as it
 /// comes.
-pub(super) async fn take_whole(
-    request: Request<Body>,
-    limit: usize,
-) -> Result<Request<Body>, Response<Body>> {
+pub(super) async fn take_whole(request: Request<Body>, limit: usize) -> Result<Taken, Response<Body>> {
     if is_stream(&request) {
-        return Ok(request);
+        return Ok(Taken::Stream(request));
     }
     let (parts, body) = request.into_parts();
     match read(body, limit).await {
-        Some(whole) => Ok(Request::from_parts(parts, Body::from(whole))),
+        Some(whole) => Ok(Taken::Whole(parts, whole)),
         None => Err(refuse(Code::ValidationError, "the body ends before its end")),
+    }
+}
+
+/// A request whose body has been seen to.
+pub(super) enum Taken {
+    /// With all of its body.
+    Whole(Parts, Bytes),
+    /// One whose body is read as it comes.
+    Stream(Request<Body>),
+}
+
+impl Taken {
+    pub(super) fn into_request(self) -> Request<Body> {
+        match self {
+            Taken::Whole(parts, body) => Request::from_parts(parts, Body::from(body)),
+            Taken::Stream(request) => request,
+        }
     }
 }
 

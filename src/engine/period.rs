@@ -107,8 +107,8 @@ enum Turn {
     Time(Timestamp),
 }
 
-struct Search<'v> {
-    view: &'v View<'v>,
+struct Search<'v, 'e> {
+    view: &'v View<'e>,
     tuple: TupleRef<'v>,
     given: &'v Given,
     limits: Limits,
@@ -145,7 +145,7 @@ impl View<'_> {
     }
 }
 
-impl Search<'_> {
+impl Search<'_, '_> {
     fn since(&self, begin: &Point) -> Result<Since, EngineError> {
         let mut point = None;
         loop {

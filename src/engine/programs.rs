@@ -19,9 +19,9 @@ pub(super) struct Programs {
 }
 
 impl Programs {
-    /// Whether the program of a schema is at hand.
-    pub(super) fn has(&self, store: u32, id: SchemaId) -> bool {
-        self.by_schema.contains_key(&(store, id))
+    /// The program of a schema, if it is kept.
+    pub(super) fn at_hand(&self, store: u32, id: SchemaId) -> Option<Arc<Program>> {
+        self.by_schema.view(&(store, id), |_, program| Arc::clone(program))
     }
 
     /// The program of a stored schema.
@@ -31,7 +31,7 @@ impl Programs {
         store: u32,
         id: SchemaId,
     ) -> Result<Arc<Program>, EngineError> {
-        if let Some(program) = self.by_schema.view(&(store, id), |_, program| Arc::clone(program)) {
+        if let Some(program) = self.at_hand(store, id) {
             return Ok(program);
         }
         let Some((_, document)) = database.schema(store, id)? else {

@@ -37,12 +37,9 @@ impl Engine {
         let record = self.store(store)?;
         let state = self.state(&record, at)?;
         let Some(id) = schema.or(state.schema()?) else { return Err(EngineError::NoSchema(store)) };
-        if !self.shared.programs.has(record.number, id) {
-            return Ok(None);
-        }
+        let Some(program) = self.shared.programs.at_hand(record.number, id) else { return Ok(None) };
         let is_named = schema.is_some();
-        let (schema, program) = self.program(&record, Some(id), None)?;
-        Ok(Some(View { engine: self, state, program, store: record, schema, is_named }))
+        Ok(Some(View { engine: self, state, program, store: record, schema: id, is_named }))
     }
 
     /// Opens a view; no schema named: the one in force in that state. The state is held: it can be asked for by its token as

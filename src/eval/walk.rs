@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use super::conditions::{Counts, Fault};
 use super::error::EvalError;
 use super::ground::{Child, Edge, Usersets, arrow_edges, direct_match, userset_edges, usersets};
@@ -50,7 +52,7 @@ impl Walk<'_> {
         let Walk { program, question, .. } = *self;
         let root = Child { relation: question.relation, id: question.object.id().into() };
         let mut level = vec![root];
-        let mut visited: HashSet<Child> = HashSet::new();
+        let mut visited: HashSet<Child, RandomState> = HashSet::default();
         let depth_max = meter.limits().depth_max;
         for depth in 0..=depth_max {
             for node in &level {
@@ -59,15 +61,9 @@ impl Walk<'_> {
                     return Ok(true);
                 }
             }
-            // A relation that this one takes over by computing was looked at with it, no hop farther away.
+            let mut found = Vec::new();
             for node in &level {
                 let Some(flat) = program.flat(node.relation) else { continue };
-                visited.extend(flat.members.iter().map(|&relation| Child { relation, id: node.id.clone() }));
-            }
-            let mut next = Vec::new();
-            for node in &level {
-                let Some(flat) = program.flat(node.relation) else { continue };
-                let mut found = Vec::new();
                 for &relation in &flat.direct {
                     // At the limit it only matters whether anything lies beyond.
                     if self.may_turn && depth < depth_max {
@@ -83,15 +79,26 @@ impl Walk<'_> {
                 for arrow in &flat.arrows {
                     arrow_edges(program, meter, arrow, &node.id, &mut found)?;
                 }
-                for Edge { child, fault } in found {
-                    if let Some(fault) = fault
-                        && !self.counts(fault)
-                    {
-                        continue;
-                    }
-                    if visited.insert(child.clone()) {
-                        next.push(child);
-                    }
+            }
+            if found.is_empty() {
+                return Ok(false);
+            }
+            // A relation that this one takes over by computing was looked at with it, no hop farther away.
+            for node in level.drain(..) {
+                let Some(flat) = program.flat(node.relation) else { continue };
+                let others = flat.members.iter().filter(|&&member| member != node.relation);
+                visited.extend(others.map(|&relation| Child { relation, id: node.id.clone() }));
+                visited.insert(node);
+            }
+            let mut next = Vec::new();
+            for Edge { child, fault } in found {
+                if let Some(fault) = fault
+                    && !self.counts(fault)
+                {
+                    continue;
+                }
+                if visited.insert(child.clone()) {
+                    next.push(child);
                 }
             }
             if next.is_empty() {

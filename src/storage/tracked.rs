@@ -43,9 +43,9 @@ impl Basis {
 }
 
 /// A state that is the newest under its snapshot, and remembers what it is asked.
-pub struct Tracked<'a> {
-    state: &'a StateReader<'a>,
-    stripes: &'a Stripes,
+pub struct Tracked<'t, 'd> {
+    state: &'t StateReader<'d>,
+    stripes: &'t Stripes,
     store: u32,
     seen: RefCell<Seen>,
 }
@@ -60,8 +60,8 @@ struct Seen {
     is_untold: bool,
 }
 
-impl<'a> Tracked<'a> {
-    pub(super) fn new(state: &'a StateReader<'a>, stripes: &'a Stripes, store: u32) -> Tracked<'a> {
+impl<'t, 'd> Tracked<'t, 'd> {
+    pub(super) fn new(state: &'t StateReader<'d>, stripes: &'t Stripes, store: u32) -> Tracked<'t, 'd> {
         Tracked { state, stripes, store, seen: RefCell::default() }
     }
 
@@ -105,7 +105,7 @@ impl<'a> Tracked<'a> {
     }
 }
 
-impl TupleReader for Tracked<'_> {
+impl TupleReader for Tracked<'_, '_> {
     fn revision(&self) -> Revision {
         self.state.revision()
     }

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 
-use axum::body::Body as ResponseBody;
+use axum::body::{Body as ResponseBody, Bytes};
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Response};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response};
 use serde_json::{Map, Value, json};
 
 use super::super::app::{Answer, App, Budget, SHORT_READS, WORK, at, ids};
@@ -24,7 +25,27 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
+    app.run_short(store, move |app, store, budget| {
+        super::bytes(&body).and_then(|body| one(app, store, &headers, body, budget)).transpose()
+    })
+    .await
+}
+
+/// Whether a request asks for a check, in the form that every client has it in.
+pub(in crate::api) fn is_check(parts: &Parts) -> bool {
+    parts.method == Method::POST && store_of(parts.uri.path()).is_some()
+}
+
+/// The same as the route, which it need not be searched by.
+pub(in crate::api) async fn check_at_once(app: App, parts: Parts, body: Bytes) -> Response<ResponseBody> {
+    let store = store_of(parts.uri.path()).unwrap_or_default().to_owned();
+    let headers = parts.headers;
     app.run_short(store, move |app, store, budget| one(app, store, &headers, &body, budget).transpose()).await
+}
+
+fn store_of(path: &str) -> Option<&str> {
+    let store = path.strip_prefix("/stores/")?.strip_suffix("/check")?;
+    store.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(store)
 }
 
 /// None: it takes more than the budget.
@@ -32,10 +53,10 @@ fn one(
     app: &App,
     store: &str,
     headers: &HeaderMap,
-    body: &Body,
+    body: &[u8],
     budget: Budget,
 ) -> Result<Option<Answer>, ApiError> {
-    let request: wire::CheckRequest = wire::read(super::bytes(body)?)?;
+    let request: wire::CheckRequest = wire::read(body)?;
     let mut fields = Fields::of("CheckRequest");
     ids(&mut fields, store, request.authorization_model_id.text());
     look_at(&mut fields, None, request.tuple_key.as_ref());

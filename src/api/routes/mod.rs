@@ -29,6 +29,7 @@ use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(super) use changes::change_json;
+pub(super) use check::{check_at_once, is_check};
 
 use super::app::{Answer, App, refuse, respond};
 use super::authzen;

@@ -127,6 +127,23 @@ pub(super) fn subjects_prefix(
     Builder::new(store).object(object).text(relation).kind(kind).0
 }
 
+/// The part of a key of `tuples` that [`subjects_prefix`] makes: what the filters of table files know beside whole keys.
+pub(super) fn subjects_part(key: &[u8]) -> &[u8] {
+    &key[..subjects_end(key).unwrap_or(key.len())]
+}
+
+/// Whether a key, or the beginning of one, has that part.
+pub(super) fn has_subjects_part(key: &[u8]) -> bool {
+    subjects_end(key).is_some()
+}
+
+/// Behind the kind of the subject: after the object's type and id, the relation, and one byte.
+fn subjects_end(key: &[u8]) -> Option<usize> {
+    let mut ends = memchr::memchr_iter(0, key.get(STORE_BYTES..)?);
+    let end = STORE_BYTES + ends.nth(2)? + 2;
+    (end <= key.len()).then_some(end)
+}
+
 /// All tuples of an object, in `tuples`.
 pub(super) fn object_prefix(store: u32, object: ObjectRef<'_>) -> Vec<u8> {
     Builder::new(store).object(object).0
@@ -267,7 +284,7 @@ impl<'a> Parts<'a> {
     }
 
     fn text(&mut self) -> Option<&'a str> {
-        let end = self.0.iter().position(|&byte| byte == 0)?;
+        let end = memchr::memchr(0, self.0)?;
         let text = std::str::from_utf8(&self.0[..end]).ok()?;
         self.0 = &self.0[end + 1..];
         Some(text)
@@ -316,6 +333,14 @@ pub(in crate::storage) fn parse(direction: Direction, key: &[u8]) -> Option<Tupl
     parts.is_empty().then_some(tuple)
 }
 
+/// The subject at the end of a key of `tuples`, behind the `prefix` of [`subjects_prefix`].
+pub(super) fn parse_subject<'k>(prefix: &[u8], key: &'k [u8]) -> Option<SubjectRef<'k>> {
+    // The kind is the last byte of the prefix.
+    let mut parts = Parts::new(key.get(prefix.len().checked_sub(1)?..)?);
+    let subject = parts.subject()?;
+    parts.is_empty().then_some(subject)
+}
+
 /// A key for messages: text as it is, everything else as `\xNN`.
 pub(in crate::storage) fn show(key: &[u8]) -> String {
     key.escape_ascii().to_string()
@@ -352,6 +377,22 @@ mod tests {
                 for cut in 0..bytes.len() {
                     assert_eq!(parse(direction, &bytes[..cut]), None, "{text} cut at {cut}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_subjects_part_of_a_key_is_the_prefix_of_its_scan() {
+        for text in ["a:b#c@d:e", "a:b@x#c@d:*", "a:ü#c@d:e@f#g"] {
+            let tuple = key(text);
+            let tuple = tuple.as_ref();
+            let whole = forward(9, tuple);
+            let prefix = subjects_prefix(9, tuple.object, tuple.relation, tuple.subject.kind());
+            assert_eq!(subjects_part(&whole), prefix);
+            assert_eq!(subjects_part(&prefix), prefix);
+            assert_eq!(parse_subject(&prefix, &whole), Some(tuple.subject));
+            for cut in 0..whole.len() {
+                assert_eq!(has_subjects_part(&whole[..cut]), cut >= prefix.len(), "{text} cut at {cut}");
             }
         }
     }

@@ -68,6 +68,9 @@ pub struct Database {
     stripes: Option<Stripes>,
     /// Held by whoever makes a batch visible, so that its sequence numbers are known before it is.
     committing: Mutex<()>,
+    /// The newest head that was read of each store, with the sequence number of the snapshot it was read from: under a
+    /// snapshot of the same number nothing is different.
+    heads: DashMap<u32, (u64, Option<Head>)>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.
@@ -339,6 +342,7 @@ impl Database {
     pub(super) fn unregister(&self, id: StoreId) {
         if let Some((_, record)) = self.stores.remove(&id) {
             self.pins.forget(record.number);
+            self.heads.remove(&record.number);
         }
     }
 
@@ -393,6 +397,7 @@ impl View<'_> {
     ) -> Result<(), StorageError> {
         let mut options = ReadOptions::default();
         options.fill_cache(false);
+        options.set_total_order_seek(true);
         if let Some(end) = key::successor(prefix) {
             options.set_iterate_upper_bound(end);
         }

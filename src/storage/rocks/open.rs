@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use dashmap::DashMap;
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode, Options,
-    ReadOptions,
+    ReadOptions, SliceTransform,
 };
 
 use super::clock::Clock;
@@ -98,6 +98,7 @@ impl Database {
             ingesting: Mutex::default(),
             stripes: (options.stripes > 0).then(|| Stripes::new(options.stripes)),
             committing: Mutex::default(),
+            heads: DashMap::new(),
             ends: DashMap::new(),
             closing: Closing { dir: dir.to_owned(), is_sound: AtomicBool::new(false), _lock: lock },
         };
@@ -195,6 +196,7 @@ impl Database {
             let mut options = ReadOptions::default();
             options.fill_cache(false);
             options.set_verify_checksums(true);
+            options.set_total_order_seek(true);
             let mut iterator = self.db.raw_iterator_cf_opt(self.family(family)?, options);
             iterator.seek_to_first();
             while iterator.valid() {
@@ -255,16 +257,21 @@ fn family_options(family: Family, cache: &Cache, write_buffer_bytes: usize) -> O
     table.set_format_version(7);
     table.set_block_size(16 << 10);
     table.set_index_block_restart_interval(8);
+    let mut options = Options::default();
     match family {
         // The one family that point look-ups are asked of.
         Family::Tuples => {
             table.set_block_restart_interval(8);
             table.set_bloom_filter(10.0, false);
+            options.set_prefix_extractor(SliceTransform::create(
+                "stonetown.subjects",
+                key::subjects_part,
+                Some(key::has_subjects_part),
+            ));
         }
         Family::Changes | Family::Revisions => table.set_block_size(32 << 10),
         _ => {}
     }
-    let mut options = Options::default();
     options.set_block_based_table_factory(&table);
     options.set_write_buffer_size(write_buffer_bytes / 2);
     options.set_level_compaction_dynamic_level_bytes(true);

@@ -1,5 +1,6 @@
 //! Reading one state of one store under one RocksDB snapshot: the head, or a past revision.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ pub struct StateReader<'a> {
     /// For look-ups under the snapshot, and the family most of them are in: found once, not for every one.
     options: ReadOptions,
     tuples: &'a ColumnFamily,
+    /// Kept from scan to scan: to make one costs as much as to move it.
+    scanner: Cell<Option<DBRawIterator<'a>>>,
     /// Shared by readers of several revisions, so that they see one history.
     snapshot: Arc<Snapshot<'a>>,
     store: u32,
@@ -48,13 +51,7 @@ impl<'a> StateReader<'a> {
     pub(super) fn open(database: &'a Database, store: u32) -> Result<StateReader<'a>, StorageError> {
         let snapshot = database.db.snapshot();
         let options = under(&snapshot);
-        let key = families::head_key(store);
-        let meta = database.family(Family::Meta)?;
-        let found = database.db.get_pinned_cf_opt(meta, &key, &options).map_err(open::from_rocks)?;
-        let found = match found {
-            Some(bytes) => Some(codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?),
-            None => None,
-        };
+        let found = database.head_under(&snapshot, &options, store)?;
         let is_gone = found.is_none();
         let nothing = Head { revision: Revision::ZERO, time: Timestamp::default(), schema: None };
         let head = found.unwrap_or(nothing);
@@ -64,6 +61,7 @@ impl<'a> StateReader<'a> {
             database,
             options,
             tuples,
+            scanner: Cell::default(),
             snapshot,
             store,
             head,
@@ -138,6 +136,7 @@ impl<'a> StateReader<'a> {
     pub fn elsewhere(&self, revision: Revision, now: Timestamp) -> Result<StateReader<'a>, StorageError> {
         let mut reader = StateReader {
             options: under(&self.snapshot),
+            scanner: Cell::default(),
             snapshot: Arc::clone(&self.snapshot),
             revision,
             now,
@@ -322,7 +321,7 @@ impl<'a> StateReader<'a> {
     }
 
     /// The state, remembering what it is asked; none: what rests on it could not be known to hold still.
-    pub fn track(&self) -> Option<Tracked<'_>> {
+    pub fn track(&self) -> Option<Tracked<'_, 'a>> {
         Some(Tracked::new(self, self.stripes()?, self.store))
     }
 
@@ -386,6 +385,33 @@ fn under(snapshot: &Snapshot<'_>) -> ReadOptions {
     options
 }
 
+impl Database {
+    /// The newest revision under a snapshot; none: there is no such store.
+    fn head_under(
+        &self,
+        snapshot: &Snapshot<'_>,
+        options: &ReadOptions,
+        store: u32,
+    ) -> Result<Option<Head>, StorageError> {
+        let sequence = snapshot.sequence_number();
+        if let Some(kept) = self.heads.get(&store)
+            && kept.0 == sequence
+        {
+            return Ok(kept.1);
+        }
+        let key = families::head_key(store);
+        let found = self.db.get_pinned_cf_opt(self.family(Family::Meta)?, &key, options);
+        let found = match found.map_err(open::from_rocks)? {
+            Some(bytes) => Some(codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?),
+            None => None,
+        };
+        if found.is_some() {
+            self.heads.insert(store, (sequence, found));
+        }
+        Ok(found)
+    }
+}
+
 /// The rows of one family under a prefix.
 struct Rows<'r> {
     iterator: DBRawIterator<'r>,
@@ -400,6 +426,7 @@ impl<'r> Rows<'r> {
         start: &[u8],
     ) -> Result<Rows<'r>, StorageError> {
         let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
         if let Some(end) = key::successor(prefix) {
             options.set_iterate_upper_bound(end);
         }
@@ -485,7 +512,24 @@ impl TupleReader for StateReader<'_> {
     ) -> Result<(), StorageError> {
         self.look(|| Look::Subjects(object.to_owned(), Relation::from_checked(relation), kind))?;
         let prefix = key::subjects_prefix(self.store, object, relation, kind);
-        self.visit_tuples(Direction::Forward, &prefix, &prefix, &mut |tuple, row| visit(tuple.subject, row))
+        if self.is_past() {
+            let visit = &mut |tuple: TupleRef<'_>, row: &Row| visit(tuple.subject, row);
+            return self.visit_tuples(Direction::Forward, &prefix, &prefix, visit);
+        }
+        let mut rows = self.scanner.take().map_or_else(|| self.new_scanner(), Ok)?;
+        rows.seek(&prefix);
+        while let Some((key, value)) = rows.item() {
+            let damaged = || StorageError::damaged("tuples", format!("key {}", key::show(key)));
+            let row = codec::decode_row(value, &|| format!("tuples row {}", key::show(key)))?;
+            let subject = key::parse_subject(&prefix, key).ok_or_else(damaged)?;
+            if row.is_seen(self.revision, self.now) && visit(subject, &row).is_break() {
+                break;
+            }
+            rows.next();
+        }
+        rows.status().map_err(open::from_rocks)?;
+        self.scanner.set(Some(rows));
+        Ok(())
     }
 
     fn objects(
@@ -513,7 +557,15 @@ impl TupleReader for StateReader<'_> {
     }
 }
 
-impl StateReader<'_> {
+impl<'a> StateReader<'a> {
+    /// Of the subjects of one relation of an object after the other. It ends where they end, and asks the filters of table
+    /// files whether there are any.
+    fn new_scanner(&self) -> Result<DBRawIterator<'a>, StorageError> {
+        let mut options = under(&self.snapshot);
+        options.set_prefix_same_as_start(true);
+        Ok(self.database.db.raw_iterator_cf_opt(self.tuples, options))
+    }
+
     /// The tuples that a filter matches, in key order, from behind one of them on. Where the state has changed, the
     /// tuple itself need not be there any longer.
     pub fn scan_behind(

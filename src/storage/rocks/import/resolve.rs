@@ -35,6 +35,7 @@ impl<'d> Stored<'d> {
             Direction::Backward => Family::BySubject,
         };
         let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
         options.fill_cache(false);
         let prefix = key::store_prefix(store);
         if let Some(end) = key::successor(&prefix) {
