@@ -67,7 +67,7 @@ pub(crate) struct Serving {
     pub(crate) server: Server,
     /// The store that is asked.
     pub(crate) store: String,
-    scratch: Scratch,
+    _scratch: Scratch,
 }
 
 impl Bench {
@@ -234,7 +234,7 @@ impl Bench {
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let server = Server::start(&mut command)?;
         let store = set.map(|set| set.store.clone()).unwrap_or_default();
-        Ok(Serving { server, store, scratch })
+        Ok(Serving { server, store, _scratch: scratch })
     }
 
     /// The constant handler.
@@ -257,11 +257,6 @@ impl Bench {
 }
 
 impl Serving {
-    /// Where it runs.
-    pub(crate) fn dir(&self) -> &Path {
-        self.scratch.path()
-    }
-
     /// The path of a verb of its store.
     pub(crate) fn path(&self, verb: &str) -> String {
         format!("/stores/{}/{verb}", self.store)

@@ -12,6 +12,7 @@ use crate::http::{Response, post, push_number};
 use crate::load::{Load, Outcome, Questions, Verdict};
 use crate::process::Server;
 use crate::report::{Budget, Line, budgets, median};
+use crate::shapes::work_of;
 use crate::world::{SCHEMA, Stream, World};
 
 /// Tuples that the budget is about.
@@ -20,6 +21,8 @@ pub(crate) const TUPLES: u64 = 5_000_000;
 const DISTINCT: u64 = 1_000_000;
 /// One in so many requests is a write.
 const WRITE_EVERY: u64 = 500;
+/// Questions whose work is asked for.
+const WORK_SAMPLE: u64 = 2_000;
 /// Checks of a batch.
 const BATCH: u64 = 50;
 /// Correlation ids are of two digits, so that the answer has them in the order of the questions.
@@ -68,7 +71,7 @@ pub(crate) struct Checks {
 
 impl Checks {
     fn is_write(&self, number: u64) -> bool {
-        self.write_path.is_some() && number % WRITE_EVERY == 0
+        self.write_path.is_some() && number.is_multiple_of(WRITE_EVERY)
     }
 }
 
@@ -320,6 +323,8 @@ pub(crate) fn check(bench: &Bench, is_cached: bool) -> anyhow::Result<Vec<Line>>
     };
     let ours = bench.load(&serving.server, asked(false, write_path));
     let below = bench.load(&floor, asked(true, None));
+    let sample = (0..WORK_SAMPLE).map(|at| bodies.body(bodies.stream.place(at)));
+    let work = work_of(&serving, sample.filter_map(|body| serde_json::from_slice(body).ok()))?;
     let before = if is_cached { Some(serving.stats()?) } else { None };
     let turns = alternate(bench, (&below, Some(&floor)), (&ours, Some(&serving.server)))?;
     let (budget, what): (Budget, _) = if is_cached {
@@ -331,7 +336,8 @@ pub(crate) fn check(bench: &Bench, is_cached: bool) -> anyhow::Result<Vec<Line>>
         .line(row, format!("{what}, {} connections", bench.connections), "checks/s", FLOOR)
         .budget(budget)
         .not_judged(bench.smaller(set.tuples, TUPLES).or_else(|| not_usual(bench)))
-        .note(format!("{} tuples; {}", set.tuples, bodies.stream.shown()));
+        .note(format!("{} tuples; {}", set.tuples, bodies.stream.shown()))
+        .note(format!("a check that is evaluated: {}", work.shown()));
     if let Some(before) = before {
         line = with_hit_rate(line, &before, &serving.stats()?);
     }

@@ -23,7 +23,6 @@ pub(crate) struct Connection {
 pub(crate) struct Response<'a> {
     /// The status.
     pub(crate) status: u16,
-    head: &'a [u8],
     /// The body.
     pub(crate) body: &'a [u8],
 }
@@ -32,15 +31,6 @@ impl Response<'_> {
     /// Whether the status is one of success.
     pub(crate) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
-    }
-
-    /// A header's value.
-    pub(crate) fn header(&self, name: &str) -> Option<String> {
-        let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-        let mut response = httparse::Response::new(&mut headers);
-        response.parse(self.head).ok()?;
-        let header = response.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name))?;
-        Some(String::from_utf8_lossy(header.value).into_owned())
     }
 
     /// Status and beginning of the body, for messages.
@@ -95,8 +85,7 @@ impl Connection {
             if let Some(Head { status, bytes, body_bytes }) = head {
                 let all = bytes + body_bytes;
                 if filled == all {
-                    let (head, body) = self.buffer[..all].split_at(bytes);
-                    return Ok(Response { status, head, body });
+                    return Ok(Response { status, body: &self.buffer[bytes..all] });
                 }
                 if filled > all {
                     return Err(io::Error::other("more was answered than asked for"));

@@ -8,14 +8,20 @@
 
 mod bench;
 mod check;
+mod debian;
 mod floor;
 mod http;
+mod inside;
+mod list;
 mod load;
 mod machine;
+mod mixed;
 mod process;
 mod report;
+mod shapes;
 mod timer;
 mod world;
+mod write;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -158,6 +164,32 @@ enum RowName {
     CheckCached,
     /// Fifty checks a request
     Batch,
+    /// Lists of a million objects
+    List,
+    /// Synced writes of 64 clients
+    Write,
+    /// Zanzibar's mix of requests
+    Mix,
+    /// A direct check in process against a get
+    Direct,
+    /// A check of three hops in process against the same reads
+    Hops,
+    /// The same questions of 100 times as many tuples
+    Growth,
+    /// Nested groups with cycles: the dependencies of Debian's packages
+    Groups,
+    /// An object with many subjects, a subject with many groups
+    Wide,
+    /// Deep folders
+    Folders,
+    /// Checks on Debian's tree
+    Tree,
+    /// Import by files against RocksDB's file writer
+    Import,
+    /// Bytes on disk of a tuple
+    Bytes,
+    /// Resident memory after opening
+    Memory,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -222,6 +254,19 @@ fn measure_row(bench: &Bench, row: RowName) -> anyhow::Result<Vec<Line>> {
         RowName::Check => check::check(bench, false),
         RowName::CheckCached => check::check(bench, true),
         RowName::Batch => check::batch(bench),
+        RowName::List => list::list(bench),
+        RowName::Write => write::write(bench),
+        RowName::Mix => mixed::mix(bench),
+        RowName::Direct => inside::direct(bench),
+        RowName::Hops => inside::hops(bench),
+        RowName::Growth => inside::growth(bench),
+        RowName::Groups => shapes::groups(bench),
+        RowName::Wide => shapes::wide(bench),
+        RowName::Folders => shapes::folders(bench),
+        RowName::Tree => shapes::tree(bench),
+        RowName::Import => debian::import(bench),
+        RowName::Bytes => debian::bytes(bench),
+        RowName::Memory => debian::memory(bench),
     }
 }
 

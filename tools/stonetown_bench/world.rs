@@ -165,6 +165,11 @@ impl World {
         self.leaf(mix(voice * 8))
     }
 
+    /// The organisation so many steps above that of a voice.
+    pub(crate) fn org_above(&self, voice: u64, steps: u32) -> u64 {
+        (0..steps).fold(self.org_of(voice), |org, _| self.parent(org).unwrap_or(org))
+    }
+
     /// One of the three viewers that a voice is given to.
     pub(crate) fn grant(&self, voice: u64, number: u64) -> Subject {
         let random = mix(voice * 8 + 1 + number);
@@ -227,21 +232,20 @@ impl World {
         self.each_tuple(&mut |object, relation, subject| writeln!(out, "{object},{relation},{subject}"))
     }
 
-    /// Somebody of whom it is not known beforehand whether he is a viewer, but whether it is to be so is.
-    fn candidate(&self, voice: u64, wanted: bool, random: &mut StdRng) -> Subject {
+    /// Somebody who is likely to be a viewer, or likely to be none. Of both sorts a voice has eight.
+    fn candidate(&self, voice: u64, wanted: bool, number: u64, random: &mut StdRng) -> Subject {
         let org = self.org_of(voice);
         if wanted {
-            let above = |hops: u32| (0..hops).fold(org, |org, _| self.parent(org).unwrap_or(org));
-            return match random.random_range(0..8u32) {
-                kind @ 0..4 => match self.grant(voice, u64::from(kind) % GRANTS) {
+            return match number {
+                0..3 => match self.grant(voice, number) {
                     Subject::UsersOf(org) => Subject::User(org),
                     other => other,
                 },
-                4 => Subject::Owner(org),
-                hops => Subject::Admin(above(hops - 4)),
+                3 => Subject::Owner(org),
+                hops => Subject::Admin(self.org_above(voice, (hops - 4) as u32)),
             };
         }
-        match random.random_range(0..8u32) {
+        match number {
             0..4 => Subject::Person(random.random_range(0..self.voices * GRANTS)),
             // Of the same organisation, but no viewer.
             4 => Subject::User(org),
@@ -249,6 +253,19 @@ impl World {
             6 => Subject::Owner(random.random_range(0..self.orgs())),
             _ => Subject::User(self.leaf(random.random())),
         }
+    }
+
+    /// One of the eight questions about a voice with this answer.
+    fn question(&self, voice: u64, wanted: bool, number: u64) -> Question {
+        // Always the same, so that it can be asked again.
+        let mut random = StdRng::seed_from_u64(mix(voice * 16 + number + if wanted { 8 } else { 0 }));
+        let mut question = Question { voice, subject: self.candidate(voice, wanted, number, &mut random) };
+        while self.is_viewer(question) != wanted {
+            // A voice is in some organisation whose user is its viewer, or a person was given it after all.
+            let number = random.random_range(0..8);
+            question.subject = self.candidate(voice, wanted, number, &mut random);
+        }
+        question
     }
 
     /// Questions, half of them with no for their answer, about voices that are asked about as Zipf's law with an exponent
@@ -267,10 +284,7 @@ impl World {
             // What is asked about most is anywhere among the voices.
             let voice = (rank.min(self.voices - 1)).wrapping_mul(2_654_435_761) % self.voices;
             let wanted = order.len() % 2 == 0;
-            let mut question = Question { voice, subject: self.candidate(voice, wanted, &mut random) };
-            while self.is_viewer(question) != wanted {
-                question.subject = self.candidate(voice, wanted, &mut random);
-            }
+            let question = self.question(voice, wanted, random.random_range(0..8));
             let place = *places.entry(question).or_insert_with(|| {
                 questions.push((question, wanted));
                 yes += usize::from(wanted);
