@@ -51,7 +51,8 @@ impl Bodies {
         Bodies { stream, text, ends }
     }
 
-    fn body(&self, place: usize) -> &[u8] {
+    /// The body of a question, by its place among the different ones.
+    pub(crate) fn body(&self, place: usize) -> &[u8] {
         let begin = place.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.text[begin..self.ends[place]]
     }
@@ -146,7 +147,8 @@ pub(crate) struct Batches {
 }
 
 impl Batches {
-    fn each(&self, number: u64) -> impl Iterator<Item = (u64, usize, bool)> {
+    /// The checks of a request: correlation id, place among the different questions, and answer.
+    pub(crate) fn each(&self, number: u64) -> impl Iterator<Item = (u64, usize, bool)> {
         (0..BATCH).map(move |at| {
             let asked = number * BATCH + at;
             (BATCH_ID_FIRST + at, self.bodies.stream.place(asked), self.bodies.stream.get(asked).1)
@@ -154,8 +156,9 @@ impl Batches {
     }
 }
 
-impl Questions for Batches {
-    fn write(&self, number: u64, request: &mut Vec<u8>) {
+impl Batches {
+    /// The body of a request.
+    pub(crate) fn body(&self, number: u64) -> Vec<u8> {
         let mut body = Vec::with_capacity(8 << 10);
         body.extend_from_slice(b"{\"checks\":[");
         for (id, place, _) in self.each(number) {
@@ -169,7 +172,13 @@ impl Questions for Batches {
             body.extend_from_slice(b"\"}");
         }
         body.extend_from_slice(b"]}");
-        post(request, &self.path, &body);
+        body
+    }
+}
+
+impl Questions for Batches {
+    fn write(&self, number: u64, request: &mut Vec<u8>) {
+        post(request, &self.path, &self.body(number));
     }
 
     fn judge(&self, number: u64, response: &Response<'_>) -> Verdict {

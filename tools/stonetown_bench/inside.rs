@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::hint::black_box;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
@@ -11,11 +12,13 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions};
 use serde_json::json;
-use stonetown::engine::{At, CheckRequest, Context, Engine, Given, Settings};
+use stonetown::engine::{
+    At, CheckRequest, Context, Engine, Given, OnDuplicate, OnMissing, Settings, WriteRequest,
+};
 use stonetown::eval::{self, Limits, Program};
 use stonetown::schema::read_schema;
 use stonetown::storage::{Database, DatabaseOptions, Row, StorageError, TupleFilter, TupleReader};
-use stonetown::tuple::{ObjectRef, Revision, StoreId, SubjectKind, SubjectRef, Timestamp, TupleKey, TupleRef};
+use stonetown::tuple::{ObjectRef, Revision, StoreId, SubjectKind, SubjectRef, Timestamp, Tuple, TupleKey, TupleRef};
 
 use crate::bench::{Bench, DataSet};
 use crate::check::{TUPLES, world_data};
@@ -381,6 +384,55 @@ pub(crate) fn hops(bench: &Bench) -> anyhow::Result<Vec<Line>> {
         .note(format!("{gets:.1} gets and {scans:.1} scans a question; {} questions in turn", questions.len()));
     line.wrong = wrong;
     Ok(vec![line])
+}
+
+/// Synced writes of one tuple each in process, by so many clients; their rate.
+pub(crate) fn writes(bench: &Bench, clients: usize) -> anyhow::Result<Line> {
+    let scratch = bench.scratch()?;
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    let engine = Engine::open(&scratch.path().join("data"), settings)?;
+    let store = engine.create_store(None)?.id;
+    let (tree, _) = read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
+    engine.write_schema(store, &tree)?;
+    let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let write = || {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        let voice = number.wrapping_mul(2_654_435_761) % 1_000_003;
+        let tuple: Result<Tuple, _> = format!("voice:{voice}#viewer@user:writer-{number}").parse();
+        let Ok(tuple) = tuple else { return false };
+        let request = WriteRequest {
+            store,
+            writes: vec![tuple],
+            deletes: Vec::new(),
+            preconditions: Vec::new(),
+            on_duplicate: OnDuplicate::Error,
+            on_missing: OnMissing::Error,
+            schema: None,
+        };
+        engine.write(request).is_ok()
+    };
+    let run = |time: Duration| {
+        let count = AtomicU64::new(0);
+        let begin = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..clients {
+                scope.spawn(|| {
+                    while begin.elapsed() < time {
+                        let counter = if write() { &count } else { &failed };
+                        counter.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        count.into_inner() as f64 / begin.elapsed().as_secs_f64()
+    };
+    run(bench.warm_up());
+    let rates: Vec<f64> = (0..bench.rounds).map(|_| run(bench.time())).collect();
+    let what = format!("synced single-tuple writes, {clients} clients, in process");
+    let mut line = Line::new("write", what, median(rates.clone()), "writes/s").detail("rates", json!(rates));
+    line.failed = failed.into_inner();
+    Ok(line)
 }
 
 /// The row `growth`.

@@ -16,6 +16,7 @@ mod list;
 mod load;
 mod machine;
 mod mixed;
+mod peer;
 mod process;
 mod report;
 mod shapes;
@@ -35,6 +36,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use bench::Bench;
 use http::Response;
 use load::{Load, Questions, Verdict};
+use peer::Pair;
 use process::Scratch;
 use report::{Line, Report};
 
@@ -221,16 +223,29 @@ fn main() -> ExitCode {
 /// Measures; whether all answers were right.
 fn measure(run: Run) -> anyhow::Result<bool> {
     process::clean_up_when_interrupted()?;
-    let rows = if run.rows.is_empty() { RowName::value_variants().to_vec() } else { run.rows.clone() };
+    let beside = [RowName::Check, RowName::Batch, RowName::List];
+    let rows = match (run.rows.is_empty(), run.peer.is_some()) {
+        (true, true) => beside.to_vec(),
+        (true, false) => RowName::value_variants().to_vec(),
+        (false, _) => run.rows.clone(),
+    };
+    if run.peer.is_some() && rows.iter().any(|row| !beside.contains(row)) {
+        bail!("--peer is for the rows check, batch and list");
+    }
     let json = run.json.clone();
     let (bench, _scratch) = prepare(run)?;
     let about = machine::about(&bench.repository, &bench.stonetown);
     let mut report = Report::default();
+    let pair = bench.peer.as_ref().map(|url| Pair::make(&bench, url)).transpose()?;
     report::print_head()?;
     let mut failures = Vec::new();
     for row in rows {
         let name = row.to_possible_value().map(|it| it.get_name().to_owned()).unwrap_or_default();
-        match measure_row(&bench, row) {
+        let measured = match &pair {
+            Some(pair) => measure_beside(&bench, pair, row).map(|line| vec![line]),
+            None => measure_row(&bench, row),
+        };
+        match measured {
             Ok(lines) => report.add(lines)?,
             Err(error) => {
                 eprintln!("tools/bench: row {name}: {error:#}");
@@ -247,6 +262,15 @@ fn measure(run: Run) -> anyhow::Result<bool> {
         bail!("not measured: {}", failures.join(", "));
     }
     Ok(!report.is_any_wrong())
+}
+
+fn measure_beside(bench: &Bench, pair: &Pair, row: RowName) -> anyhow::Result<Line> {
+    match row {
+        RowName::Check => pair.check(bench),
+        RowName::Batch => pair.batch(bench),
+        RowName::List => pair.list(bench),
+        _ => bail!("it is not compared with a peer"),
+    }
 }
 
 fn measure_row(bench: &Bench, row: RowName) -> anyhow::Result<Vec<Line>> {

@@ -52,6 +52,7 @@ pub(crate) fn write(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     if let Some(shim) = &shim {
         lines.push(measure(bench, &scratch, Some(shim), 1_000, sync)?);
     }
+    lines.push(crate::inside::writes(bench, CLIENTS)?);
     Ok(lines)
 }
 
