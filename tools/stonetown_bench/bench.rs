@@ -187,8 +187,11 @@ impl Bench {
             Some(tuples) => tuples,
             None => self.count(&data)?,
         };
-        eprintln!("stonetown-bench: {name}: {tuples} tuples, imported in {import_seconds:.1} s, then compacted");
-        let about = json!({ "schema": schema, "store": store, "tuples": tuples, "import_seconds": import_seconds });
+        eprintln!(
+            "stonetown-bench: {name}: {tuples} tuples, imported in {import_seconds:.1} s, then compacted"
+        );
+        let about =
+            json!({ "schema": schema, "store": store, "tuples": tuples, "import_seconds": import_seconds });
         std::fs::write(&ready, about.to_string())?;
         Ok(DataSet { dir, store, tuples })
     }

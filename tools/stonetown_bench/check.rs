@@ -207,7 +207,9 @@ impl Questions for Batches {
         let Ok(json) = serde_json::from_slice::<Value>(response.body) else { return Verdict::Wrong };
         let is_right = self.each(number).all(|(id, _, allowed)| {
             let answer = &json["result"][id.to_string()];
-            answer.is_object() && answer["error"].is_null() && answer["allowed"].as_bool().unwrap_or(false) == allowed
+            answer.is_object()
+                && answer["error"].is_null()
+                && answer["allowed"].as_bool().unwrap_or(false) == allowed
         });
         if is_right { Verdict::Right } else { Verdict::Wrong }
     }
@@ -277,10 +279,7 @@ pub(crate) fn alternate(
         ratio: median(ratios),
         all,
         all_floor,
-        cpu: (
-            cpu.map(|cpu| cpu / count.max(1) as f64),
-            floor_cpu.map(|cpu| cpu / floor_count.max(1) as f64),
-        ),
+        cpu: (cpu.map(|cpu| cpu / count.max(1) as f64), floor_cpu.map(|cpu| cpu / floor_count.max(1) as f64)),
     })
 }
 
@@ -317,7 +316,9 @@ pub(crate) fn check(bench: &Bench, is_cached: bool) -> anyhow::Result<Vec<Line>>
     let row = if is_cached { "check-cached" } else { "check" };
     if is_cached && !bench.can_serve_with("--decision-cache") {
         let why = "`stonetown serve` has no option --decision-cache: nothing was measured";
-        return Ok(vec![Line::absent(row, "check with a decision cache", why).budget(budgets::HTTP_CHECK_CACHED)]);
+        return Ok(vec![
+            Line::absent(row, "check with a decision cache", why).budget(budgets::HTTP_CHECK_CACHED),
+        ]);
     }
     let world = World::of_tuples(bench.tuples(TUPLES));
     let set = world_data(bench, world)?;
@@ -415,7 +416,11 @@ pub(crate) fn batch(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     line.unit = "checks/s";
     line.what = format!("batch-check, {BATCH} checks a request: per core of the server's CPU time");
     let line = line
-        .note(format!("{:.0} checks/s in all, the load on the same {} cores", median(rates.clone()), bench_cores()))
+        .note(format!(
+            "{:.0} checks/s in all, the load on the same {} cores",
+            median(rates.clone()),
+            bench_cores()
+        ))
         .note(format!("{} tuples; {}", set.tuples, bodies.stream.shown()))
         .detail("checks_per_second", json!(rates))
         .detail("checks_per_cpu_second", json!(per_core));

@@ -24,7 +24,8 @@ pub(crate) fn tree_schema(bench: &Bench) -> anyhow::Result<String> {
 
 /// Visits the lines of a CSV as object, relation, subject.
 fn each_line(path: &Path, visit: &mut dyn FnMut(&str, &str, &str)) -> anyhow::Result<()> {
-    let mut reader = BufReader::with_capacity(1 << 20, File::open(path).with_context(|| path.display().to_string())?);
+    let mut reader =
+        BufReader::with_capacity(1 << 20, File::open(path).with_context(|| path.display().to_string())?);
     let mut line = String::new();
     let mut number = 0_u64;
     while reader.read_line(&mut line)? > 0 {
@@ -223,7 +224,8 @@ pub(crate) fn import(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let ratio = ratio.with_context(|| format!("benches/import.rs printed no ratio: {text}"))?;
     // `round 1: N tuples; import S s, RATE/s; raw writer S s, RATE/s; ratio R`, the median of them.
     let rates = |name: &str| -> Vec<f64> {
-        let of_line = |line: &str| line.split_once(name)?.1.split_once("/s")?.0.rsplit(' ').next()?.parse().ok();
+        let of_line =
+            |line: &str| line.split_once(name)?.1.split_once("/s")?.0.rsplit(' ').next()?.parse().ok();
         text.lines().filter(|line| line.starts_with("round ")).filter_map(of_line).collect()
     };
     let middle = |name: &str| crate::report::median(rates(name));
@@ -248,7 +250,8 @@ pub(crate) fn bytes(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let bytes_of = |family: &str| stats["families"][family]["file_bytes"].as_u64().unwrap_or(0);
     let families = stats["families"].as_object().context("`store stats` printed no families")?;
     let all: u64 = families.values().filter_map(|family| family["file_bytes"].as_u64()).sum();
-    let tuples: u64 = stats["tuples"].as_object().into_iter().flatten().filter_map(|(_, it)| it.as_u64()).sum();
+    let tuples: u64 =
+        stats["tuples"].as_object().into_iter().flatten().filter_map(|(_, it)| it.as_u64()).sum();
     let each = |bytes: u64| bytes as f64 / tuples.max(1) as f64;
     let smaller = || bench.smaller(tuples, TUPLES);
     let current = bytes_of("tuples") + bytes_of("by_subject");
@@ -288,11 +291,16 @@ pub(crate) fn memory(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let _: Value = crate::bench::post(&url, &json!({ "tuple_key": key }))?;
     let after = serving.server.resident_bytes().unwrap_or(0);
     Ok(vec![
-        Line::new(ROW, format!("resident memory after opening {} tuples", set.tuples), megabytes(before), "MB")
-            .budget(budgets::MEMORY)
-            .not_judged(bench.smaller(set.tuples, TUPLES))
-            .note("the block cache in use is not told by the server, and not subtracted: an upper bound")
-            .note(format!("with a block cache of 1 MiB: {:.1} MB", megabytes(without)))
-            .note(format!("after the first check: {:.1} MB", megabytes(after))),
+        Line::new(
+            ROW,
+            format!("resident memory after opening {} tuples", set.tuples),
+            megabytes(before),
+            "MB",
+        )
+        .budget(budgets::MEMORY)
+        .not_judged(bench.smaller(set.tuples, TUPLES))
+        .note("the block cache in use is not told by the server, and not subtracted: an upper bound")
+        .note(format!("with a block cache of 1 MiB: {:.1} MB", megabytes(without)))
+        .note(format!("after the first check: {:.1} MB", megabytes(after))),
     ])
 }

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions};
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions,
+};
 use serde_json::json;
 use stonetown::engine::{
     At, CheckRequest, Context, Engine, Given, OnDuplicate, OnMissing, Settings, WriteRequest,
@@ -18,7 +20,9 @@ use stonetown::engine::{
 use stonetown::eval::{self, Limits, Program};
 use stonetown::schema::read_schema;
 use stonetown::storage::{Database, DatabaseOptions, Row, StorageError, TupleFilter, TupleReader};
-use stonetown::tuple::{ObjectRef, Revision, StoreId, SubjectKind, SubjectRef, Timestamp, Tuple, TupleKey, TupleRef};
+use stonetown::tuple::{
+    ObjectRef, Revision, StoreId, SubjectKind, SubjectRef, Timestamp, Tuple, TupleKey, TupleRef,
+};
 
 use crate::bench::{Bench, DataSet};
 use crate::check::{TUPLES, world_data};
@@ -222,7 +226,11 @@ pub(crate) fn direct(bench: &Bench) -> anyhow::Result<Vec<Line>> {
         .against("get with value through a fresh snapshot", turns.nanos[0], turns.ratios[1])
         .budget(budgets::DIRECT)
         .not_judged(bench.smaller(set.tuples, TUPLES))
-        .note(format!("{} tuples, {} questions in turn; names as texts, taken apart by both", set.tuples, questions.len()));
+        .note(format!(
+            "{} tuples, {} questions in turn; names as texts, taken apart by both",
+            set.tuples,
+            questions.len()
+        ));
     line.wrong = wrong;
     Ok(vec![line])
 }
@@ -303,10 +311,12 @@ impl TupleReader for Recording<'_> {
 
 /// What the evaluation of each question reads.
 fn record(dir: &Path, store: StoreId, questions: &[Asked]) -> anyhow::Result<Vec<Vec<RawRead>>> {
-    let database = Database::open(dir, &DatabaseOptions { block_cache_bytes: CACHE_BYTES, ..Default::default() })?;
+    let database =
+        Database::open(dir, &DatabaseOptions { block_cache_bytes: CACHE_BYTES, ..Default::default() })?;
     let number = database.store_number(store).context("the store is not there")?;
     let state = database.head(number)?;
-    let (_, schema) = read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
+    let (_, schema) =
+        read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
     let program = Program::new(schema);
     let one = |question: &Asked| {
         let recording = Recording { base: &state, reads: RefCell::default(), others: RefCell::default() };
@@ -381,7 +391,10 @@ pub(crate) fn hops(bench: &Bench) -> anyhow::Result<Vec<Line>> {
         .against("the same RocksDB reads replayed raw", turns.nanos[0], turns.ratios[1])
         .budget(budgets::HOPS)
         .not_judged(bench.smaller(set.tuples, TUPLES))
-        .note(format!("{gets:.1} gets and {scans:.1} scans a question; {} questions in turn", questions.len()));
+        .note(format!(
+            "{gets:.1} gets and {scans:.1} scans a question; {} questions in turn",
+            questions.len()
+        ));
     line.wrong = wrong;
     Ok(vec![line])
 }
@@ -393,7 +406,8 @@ pub(crate) fn writes(bench: &Bench, clients: usize) -> anyhow::Result<Line> {
     settings.database.create = true;
     let engine = Engine::open(&scratch.path().join("data"), settings)?;
     let store = engine.create_store(None)?.id;
-    let (tree, _) = read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
+    let (tree, _) =
+        read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
     engine.write_schema(store, &tree)?;
     let (next, failed) = (AtomicU64::new(0), AtomicU64::new(0));
     let write = || {
@@ -468,19 +482,26 @@ pub(crate) fn growth(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     for (call, (_, _, _, order)) in calls.iter_mut().zip(&all) {
         order.iter().for_each(|_| call());
     }
-    let mut turned: Vec<&mut dyn FnMut()> = calls.iter_mut().map(|call| &mut **call as &mut dyn FnMut()).collect();
+    let mut turned: Vec<&mut dyn FnMut()> =
+        calls.iter_mut().map(|call| &mut **call as &mut dyn FnMut()).collect();
     let turns = take_turns(bench, &mut turned);
     drop(turned);
     drop(calls);
     let [.., (tuples, ..)] = all.as_slice() else { bail!("no sizes") };
-    let shown: Vec<String> =
-        all.iter().zip(&turns.nanos).map(|((tuples, ..), nanos)| format!("{tuples}: {nanos:.0} ns")).collect();
+    let shown: Vec<String> = all
+        .iter()
+        .zip(&turns.nanos)
+        .map(|((tuples, ..), nanos)| format!("{tuples}: {nanos:.0} ns"))
+        .collect();
     let mut line = Line::new("growth", "check in process, the mix of `check`, largest", turns.nanos[2], "ns")
         .against("the same with the fewest tuples", turns.nanos[0], turns.ratios[2])
         .budget(budgets::GROWTH)
         .not_judged(bench.smaller(*tuples, usual[2]))
         .note(shown.join(", "))
-        .detail("ns_by_tuples", json!(all.iter().map(|it| it.0).zip(turns.nanos.clone()).collect::<Vec<_>>()));
+        .detail(
+            "ns_by_tuples",
+            json!(all.iter().map(|it| it.0).zip(turns.nanos.clone()).collect::<Vec<_>>()),
+        );
     line.wrong = wrong.into_inner();
     Ok(vec![line])
 }

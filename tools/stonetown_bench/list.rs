@@ -75,7 +75,8 @@ fn ask(serving: &Serving, user: &str, objects: u64, streamed: bool) -> anyhow::R
         bail!("{url}: {}", answer.body_mut().read_to_string()?);
     }
     let mut seen = Seen { is: vec![false; objects as usize], wrong: 0, count: 0 };
-    let mut reader = BufReader::with_capacity(64 << 10, answer.body_mut().with_config().limit(1 << 32).reader());
+    let mut reader =
+        BufReader::with_capacity(64 << 10, answer.body_mut().with_config().limit(1 << 32).reader());
     let mut first_line_seconds = None;
     if streamed {
         let mut line = Vec::with_capacity(LINE_BYTES);

@@ -200,7 +200,8 @@ impl Load {
                     scope.spawn(move || self.run_thread(thread, share, time, rate, barrier))
                 })
                 .collect();
-            let joined = running.into_iter().map(|it| it.join().map_err(|_| anyhow!("a thread of the load failed")));
+            let joined =
+                running.into_iter().map(|it| it.join().map_err(|_| anyhow!("a thread of the load failed")));
             joined.map(|it| it.and_then(|it| it)).collect()
         });
         let mut all = Outcome::new(self.questions.kinds())?;

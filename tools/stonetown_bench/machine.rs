@@ -1,7 +1,7 @@
 //! The machine that was measured on.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use crate::report::median;
 
 /// Syncs that are timed.
-const SYNCS: usize = 300;
+const SYNCS: usize = 500;
+/// Bytes of each.
+const SYNC_BYTES: usize = 200;
 
 /// Cores of this machine.
 pub(crate) fn cores() -> usize {
@@ -62,13 +64,17 @@ pub(crate) fn about(repository: &Path, stonetown: &Path) -> Value {
     })
 }
 
-/// Microseconds that one sync of a small write at the end of a file takes: the median.
+/// Microseconds that one sync of a small write takes, in a file that has its bytes already, as a log that is allocated ahead
+/// does: the median.
 pub(crate) fn sync_micros(dir: &Path) -> anyhow::Result<f64> {
     let path = dir.join("sync-time");
     let mut file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    file.write_all(&vec![0; SYNCS * SYNC_BYTES])?;
+    file.sync_all()?;
+    file.rewind()?;
     let mut times = Vec::with_capacity(SYNCS);
     for _ in 0..SYNCS {
-        file.write_all(&[1; 200])?;
+        file.write_all(&[1; SYNC_BYTES])?;
         let begin = Instant::now();
         file.sync_data()?;
         times.push(begin.elapsed().as_secs_f64() * 1e6);

@@ -42,7 +42,11 @@ use report::{Line, Report};
 
 /// Measure Stonetown against the budgets of its design, each beside its floor.
 #[derive(Debug, Parser)]
-#[command(name = "tools/bench", max_term_width = 110, args_conflicts_with_subcommands = true, after_help = "\
+#[command(
+    name = "tools/bench",
+    max_term_width = 110,
+    args_conflicts_with_subcommands = true,
+    after_help = "\
 Examples:
   tools/bench --quick                                  # every row, small data, to see that all works
   tools/bench check write --json today.json
@@ -58,7 +62,8 @@ Exit codes:
   0  measured, whether budgets are met or not
   1  an answer was wrong
   2  the command line cannot be understood
-  3  failed: a row could not be measured to its end")]
+  3  failed: a row could not be measured to its end"
+)]
 struct Cli {
     #[command(subcommand)]
     other: Option<Other>,
@@ -351,7 +356,13 @@ impl Questions for Constant {
     }
 }
 
-fn constant(url: &str, body: String, connections: usize, threads: usize, seconds: f64) -> anyhow::Result<bool> {
+fn constant(
+    url: &str,
+    body: String,
+    connections: usize,
+    threads: usize,
+    seconds: f64,
+) -> anyhow::Result<bool> {
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let path = rest.find('/').map_or("/", |at| &rest[at..]).to_owned();
     let load = Load {

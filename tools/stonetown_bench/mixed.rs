@@ -65,7 +65,8 @@ impl Questions for Mix {
             }
             kind => {
                 let path = if kind == READ { &self.read } else { &self.expand };
-                let body = format!("{{\"tuple_key\":{{\"relation\":\"viewer\",\"object\":\"voice:{voice}\"}}}}");
+                let body =
+                    format!("{{\"tuple_key\":{{\"relation\":\"viewer\",\"object\":\"voice:{voice}\"}}}}");
                 post(request, path, body.as_bytes());
             }
         }
@@ -109,7 +110,10 @@ pub(crate) fn mix(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let load = bench.load(&serving.server, Arc::new(mix));
     let warm = load.closed(bench.warm_up())?;
     let closed = load.closed(bench.time())?;
-    let what = format!("read 62 %, check 32 %, expand 6 %, write 0.2 %, closed loop, {} connections", bench.connections);
+    let what = format!(
+        "read 62 %, check 32 %, expand 6 %, write 0.2 %, closed loop, {} connections",
+        bench.connections
+    );
     let mut lines = vec![
         Line::new(ROW, what, closed.rate(), "requests/s")
             .errors_of(&warm)

@@ -98,7 +98,8 @@ impl Pair {
         // What the peer answers in other ways is its own; it is told, and no error of ours.
         line.wrong = turns.all.iter().map(|it| it.wrong).sum::<u64>() + compared.ours_wrong;
         line.failed = turns.all.iter().map(|it| it.failed).sum();
-        let of_peer = |count: fn(&crate::load::Outcome) -> u64| turns.all_floor.iter().map(count).sum::<u64>();
+        let of_peer =
+            |count: fn(&crate::load::Outcome) -> u64| turns.all_floor.iter().map(count).sum::<u64>();
         let (wrong, failed) = (of_peer(|it| it.wrong), of_peer(|it| it.failed));
         line = line
             .note(format!(
@@ -150,7 +151,13 @@ impl Pair {
                 compared.take(&about, &json!(expected), &of(&answers.0), &of(&answers.1));
             }
         }
-        self.line(bench, "batch", "batch-check, 50 checks a request", (Arc::new(ours), Arc::new(peer)), compared)
+        self.line(
+            bench,
+            "batch",
+            "batch-check, 50 checks a request",
+            (Arc::new(ours), Arc::new(peer)),
+            compared,
+        )
     }
 
     /// The row `list`.
@@ -238,7 +245,8 @@ impl Compared {
         if ours != peer {
             self.differ += 1;
             let short = |value: &Value| value.to_string().chars().take(200).collect::<String>();
-            self.first.get_or_insert_with(|| format!("{about}: ours {}, the peer's {}", short(ours), short(peer)));
+            self.first
+                .get_or_insert_with(|| format!("{about}: ours {}, the peer's {}", short(ours), short(peer)));
         }
     }
 }

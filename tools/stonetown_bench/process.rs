@@ -165,8 +165,7 @@ impl Server {
         let shown = show(command);
         let child = start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
         let out = take(&child).stdout.take();
-        let mut server =
-            Server { child, url: String::new(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut server = Server { child, url: String::new(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
         let out = out.context("a process without output")?;
         let (send, first) = std::sync::mpsc::channel();
         // It is read on to its end, so that the server never waits for somebody to read.

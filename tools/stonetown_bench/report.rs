@@ -49,8 +49,7 @@ pub(crate) mod budgets {
                          of 5; 1 M distinct questions, half of them no, objects Zipf(0.99), 5 M tuples, block cache larger than the data";
     const CHECK_WANTED: &str = "at least 0.6 of the handler's rate; with decision cache (64 MiB) and 0.2 % writes to the same relations at \
                                 least 0.75";
-    const BYTES: &str =
-        "bytes on disk per tuple, all families with `changes` and `revisions`, after full compaction, Debian set";
+    const BYTES: &str = "bytes on disk per tuple, all families with `changes` and `revisions`, after full compaction, Debian set";
     const BYTES_WANTED: &str = "at most 40; the two current indexes alone at most 25";
     const WRITE: &str = "synced single-tuple writes, 64 clients";
     const WRITE_WANTED: &str = "at least 25,000/s where a sync takes 100 µs; at least 15,000/s with 1 ms added to each sync; mean writes \

@@ -49,13 +49,16 @@ impl Questions for Checks {
 }
 
 /// Measures one sort of questions: how many a second, and the work that they take.
-pub(crate) fn measure(bench: &Bench, row: &'static str, serving: &Serving, sort: &Sort) -> anyhow::Result<Line> {
+pub(crate) fn measure(
+    bench: &Bench,
+    row: &'static str,
+    serving: &Serving,
+    sort: &Sort,
+) -> anyhow::Result<Line> {
     if sort.checks.is_empty() {
         return Ok(Line::absent(row, sort.what.clone(), "the data have no such questions"));
     }
-    let body = |(object, relation, subject, _): &(String, &str, String, bool)| {
-        json!({ "tuple_key": { "user": subject, "relation": relation, "object": object } })
-    };
+    let body = |(object, relation, subject, _): &(String, &str, String, bool)| json!({ "tuple_key": { "user": subject, "relation": relation, "object": object } });
     let bodies = sort.checks.iter().map(|check| (body(check).to_string().into_bytes(), check.3)).collect();
     let checks = Checks { path: serving.path("check"), bodies };
     let mut load = bench.load(&serving.server, Arc::new(checks));
@@ -112,7 +115,12 @@ pub(crate) fn work_of(serving: &Serving, bodies: impl Iterator<Item = Value>) ->
     Ok(Work { gets: mean(0), scans: mean(1), rows: mean(2), is_told: count > 0 })
 }
 
-fn measure_all(bench: &Bench, row: &'static str, serving: &Serving, sorts: &[Sort]) -> anyhow::Result<Vec<Line>> {
+fn measure_all(
+    bench: &Bench,
+    row: &'static str,
+    serving: &Serving,
+    sorts: &[Sort],
+) -> anyhow::Result<Vec<Line>> {
     sorts.iter().map(|sort| measure(bench, row, serving, sort)).collect()
 }
 
@@ -130,7 +138,11 @@ type group
 pub(crate) fn groups(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     const ROW: &str = "groups";
     let Some(path) = &bench.depends else {
-        return Ok(vec![Line::absent(ROW, "nested groups", "needs --depends FILE (or tools/bench --fetch-debian)")]);
+        return Ok(vec![Line::absent(
+            ROW,
+            "nested groups",
+            "needs --depends FILE (or tools/bench --fetch-debian)",
+        )]);
     };
     let graph = read_depends(path)?;
     let set = bench.data_set(&format!("groups-{}", graph.edges), GROUPS, |out| {
@@ -179,13 +191,13 @@ pub(crate) fn groups(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     }
     for depth in depths {
         let checks = by_depth.remove(&depth).unwrap_or_default();
-        sorts.push(Sort { what: format!("nested groups, Debian's dependencies: yes at depth {depth}"), checks });
+        sorts.push(Sort {
+            what: format!("nested groups, Debian's dependencies: yes at depth {depth}"),
+            checks,
+        });
     }
     let mean = sizes.iter().sum::<usize>() as f64 / sizes.len().max(1) as f64;
-    sorts.push(Sort {
-        what: format!("nested groups: no, {mean:.0} groups below on average"),
-        checks: no,
-    });
+    sorts.push(Sort { what: format!("nested groups: no, {mean:.0} groups below on average"), checks: no });
     let serving = bench.serve(&set, &[])?;
     let mut lines = measure_all(bench, ROW, &serving, &sorts)?;
     if let Some(first) = lines.first_mut() {
@@ -352,7 +364,12 @@ pub(crate) fn folders(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let sorts = [
         all("folders, viewer of the 10th folder above: yes", 10, &|chain| format!("user:{chain}-0-1"), true),
         all("folders, viewer of the 20th folder above: yes", 20, &|chain| format!("user:{chain}-0-1"), true),
-        all("folders, 20 above, a viewer of others: no", 20, &|chain| format!("user:{}-0-1", chain + 1), false),
+        all(
+            "folders, 20 above, a viewer of others: no",
+            20,
+            &|chain| format!("user:{}-0-1", chain + 1),
+            false,
+        ),
     ];
     measure_all(bench, "folders", &bench.serve(&set, &[])?, &sorts)
 }
@@ -361,7 +378,11 @@ pub(crate) fn folders(bench: &Bench) -> anyhow::Result<Vec<Line>> {
 pub(crate) fn tree(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     const ROW: &str = "tree";
     let Some(path) = &bench.debian else {
-        return Ok(vec![Line::absent(ROW, "Debian's tree", "needs --debian FILE (or tools/bench --fetch-debian)")]);
+        return Ok(vec![Line::absent(
+            ROW,
+            "Debian's tree",
+            "needs --debian FILE (or tools/bench --fetch-debian)",
+        )]);
     };
     let tree = Tree::read(path, SAMPLE * 4)?;
     let set = bench.data_set_of_file("debian-tree", &tree_schema(bench)?, path)?;

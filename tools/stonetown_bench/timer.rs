@@ -20,7 +20,10 @@ pub(crate) struct Timer(AsyncFd<OwnedFd>);
 #[cfg(target_os = "linux")]
 impl Timer {
     /// A timer of the kernel's.
-    #[allow(deprecated, reason = "the new way is unsafe; this timer owns its descriptor, and closes it after tokio has let it go")]
+    #[allow(
+        deprecated,
+        reason = "the new way is unsafe; this timer owns its descriptor, and closes it after tokio has let it go"
+    )]
     pub(crate) fn new() -> io::Result<Timer> {
         let timer =
             timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC)?;

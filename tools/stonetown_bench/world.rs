@@ -34,9 +34,7 @@ pub(crate) fn schema_json() -> serde_json::Value {
     use serde_json::json;
     let this = || json!({ "this": {} });
     let computed = |relation: &str| json!({ "computedUserset": { "relation": relation } });
-    let from = |tupleset: &str| {
-        json!({ "tupleToUserset": { "tupleset": { "relation": tupleset }, "computedUserset": { "relation": "admin" } } })
-    };
+    let from = |tupleset: &str| json!({ "tupleToUserset": { "tupleset": { "relation": tupleset }, "computedUserset": { "relation": "admin" } } });
     let union = |children: Vec<serde_json::Value>| json!({ "union": { "child": children } });
     let direct = |types: serde_json::Value| json!({ "directly_related_user_types": types });
     json!({ "schema_version": "1.1", "type_definitions": [
@@ -206,7 +204,10 @@ impl World {
     }
 
     /// Visits all tuples, as object, relation and subject.
-    pub(crate) fn each_tuple(&self, visit: &mut dyn FnMut(&str, &str, &str) -> io::Result<()>) -> io::Result<()> {
+    pub(crate) fn each_tuple(
+        &self,
+        visit: &mut dyn FnMut(&str, &str, &str) -> io::Result<()>,
+    ) -> io::Result<()> {
         for org in 0..self.orgs() {
             let object = format!("org:{org}");
             if let Some(parent) = self.parent(org) {

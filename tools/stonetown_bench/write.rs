@@ -27,7 +27,11 @@ struct Writes {
 
 impl Questions for Writes {
     fn write(&self, number: u64, request: &mut Vec<u8>) {
-        http::post(request, &self.path, write_body("writer", number, number.wrapping_mul(2_654_435_761) % 1_000_003).as_bytes());
+        http::post(
+            request,
+            &self.path,
+            write_body("writer", number, number.wrapping_mul(2_654_435_761) % 1_000_003).as_bytes(),
+        );
     }
 
     fn judge(&self, _: u64, response: &Response<'_>) -> Verdict {
@@ -39,7 +43,8 @@ impl Questions for Writes {
 pub(crate) fn write(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     let scratch = bench.scratch()?;
     let sync = machine::sync_micros(scratch.path())?;
-    let mut lines = vec![Line::new(ROW, "this machine: one sync of a small write", sync, "µs")];
+    let mut lines =
+        vec![Line::new(ROW, "this machine: one sync of a small write, file allocated", sync, "µs")];
     let shim = match compile(&scratch) {
         Ok(shim) => Some(shim),
         Err(error) => {
@@ -56,7 +61,13 @@ pub(crate) fn write(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn measure(bench: &Bench, scratch: &Scratch, shim: Option<&Path>, added: u64, sync: f64) -> anyhow::Result<Line> {
+fn measure(
+    bench: &Bench,
+    scratch: &Scratch,
+    shim: Option<&Path>,
+    added: u64,
+    sync: f64,
+) -> anyhow::Result<Line> {
     let counts = scratch.path().join("syncs");
     std::fs::write(&counts, [0; 16])?;
     let text = |path: &Path| path.to_string_lossy().into_owned();
@@ -72,8 +83,10 @@ fn measure(bench: &Bench, scratch: &Scratch, shim: Option<&Path>, added: u64, sy
     load.connections = CLIENTS;
     let warm = load.closed(bench.warm_up())?;
     let what = if added == 0 { "synced single-tuple writes" } else { "the same, 1 ms added to each sync" };
-    let mut line = Line::new(ROW, format!("{what}, {CLIENTS} clients, over HTTP"), 0.0, "writes/s").errors_of(&warm);
+    let mut line =
+        Line::new(ROW, format!("{what}, {CLIENTS} clients, over HTTP"), 0.0, "writes/s").errors_of(&warm);
     let (mut rates, mut answered) = (Vec::new(), 0);
+    let cpu_before = serving.server.cpu_seconds();
     let before = (read_counts(&counts)?, writer_stats(&serving)?);
     for _ in 0..bench.rounds {
         let outcome = load.closed(bench.time())?;
@@ -85,6 +98,11 @@ fn measure(bench: &Bench, scratch: &Scratch, shim: Option<&Path>, added: u64, sy
         }
     }
     let after = (read_counts(&counts)?, writer_stats(&serving)?);
+    if let Some((before, after)) = cpu_before.zip(serving.server.cpu_seconds()) {
+        let micros = (after - before) * 1e6 / answered.max(1) as f64;
+        line =
+            line.note(format!("CPU of the server a write: {micros:.1} µs")).detail("cpu_us", json!(micros));
+    }
     line.value = median(rates.clone());
     line = line.detail("rates", json!(rates));
     if let Some(shown) = line.details.remove("latency_shown") {
@@ -95,7 +113,9 @@ fn measure(bench: &Bench, scratch: &Scratch, shim: Option<&Path>, added: u64, sy
         let mean = answered as f64 / syncs.max(1) as f64;
         let took = nanos as f64 / 1e3 / syncs.max(1) as f64;
         line = line
-            .note(format!("{mean:.1} writes a sync (counted by the shim); a sync took {took:.0} µs in the server"))
+            .note(format!(
+                "{mean:.1} writes a sync (counted by the shim); a sync took {took:.0} µs in the server"
+            ))
             .detail("writes_per_sync", json!(mean))
             .detail("sync_us", json!(took));
     }
@@ -108,7 +128,8 @@ fn measure(bench: &Bench, scratch: &Scratch, shim: Option<&Path>, added: u64, sy
     };
     line = line.note(verify(&serving, load.next.load(std::sync::atomic::Ordering::Relaxed))?);
     let slow = added == 0 && sync > SYNC_MICROS * 1.1;
-    let why = slow.then(|| format!("a sync takes {sync:.0} µs here, not {SYNC_MICROS:.0} µs: judged all the same"));
+    let why =
+        slow.then(|| format!("a sync takes {sync:.0} µs here, not {SYNC_MICROS:.0} µs: judged all the same"));
     if let Some(why) = why {
         line = line.note(why);
     }
@@ -140,9 +161,8 @@ fn compile(scratch: &Scratch) -> anyhow::Result<PathBuf> {
 /// Syncs, and the nanoseconds that they took.
 fn read_counts(path: &Path) -> anyhow::Result<(u64, u64)> {
     let bytes = std::fs::read(path)?;
-    let number = |at: usize| {
-        bytes.get(at..at + 8).and_then(|it| it.try_into().ok()).map_or(0, u64::from_ne_bytes)
-    };
+    let number =
+        |at: usize| bytes.get(at..at + 8).and_then(|it| it.try_into().ok()).map_or(0, u64::from_ne_bytes);
     Ok((number(0), number(8)))
 }
 
