@@ -129,7 +129,7 @@ fn lists_hold_exactly_what_checks_yes() {
     let mut counts = [lists::Counts::default(), lists::Counts::default()];
     for seed in seeds() {
         let (world, questions) = generator::world(seed);
-        let ask = |asked: &lists::Asked<'_>, counts: &mut lists::Counts| {
+        let ask = |asked: &lists::Asked<'_, '_>, counts: &mut lists::Counts| {
             for question in questions.iter().take(LISTS) {
                 lists::objects_are_those_that_check_yes(&world, asked, question, counts);
                 lists::subjects_are_those_that_check_yes(&world, asked, question, counts);

@@ -36,7 +36,9 @@ fn engine(dir: &tempfile::TempDir, check_time: Duration) -> Engine {
     engine.write_schema(store, &Tree::parse("lists", SCHEMA).unwrap()).unwrap();
     let of = |doc: &str| format!("doc:{doc}#viewer@user:u").parse::<Tuple>().unwrap();
     let block = |group: usize| format!("doc:b#blocked@group:{group}#member").parse::<Tuple>().unwrap();
-    let writes = ["a", "b", "c"].map(of).into_iter().chain((0..2_000).map(block)).collect();
+    // Named in a group, so that groups are worth a look.
+    let named = "group:elsewhere#member@user:u".parse::<Tuple>().unwrap();
+    let writes = ["a", "b", "c"].map(of).into_iter().chain((0..2_000).map(block)).chain([named]).collect();
     let request = WriteRequest {
         store,
         writes,

@@ -22,6 +22,7 @@ mod ground;
 mod list_objects;
 mod list_subjects;
 mod meter;
+mod named;
 mod program;
 mod solve;
 mod sorted;

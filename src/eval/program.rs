@@ -18,6 +18,7 @@ pub struct Program {
     flat: Vec<OnceLock<Option<Flat>>>,
     ends_at_names: Vec<OnceLock<bool>>,
     backward: Vec<OnceLock<Backward>>,
+    behind: Vec<OnceLock<Box<[RelationIndex]>>>,
 }
 
 /// A relation that is a union all the way through its computed relations: what is to be looked at on one object,
@@ -41,12 +42,48 @@ impl Program {
             flat: (0..count).map(|_| OnceLock::new()).collect(),
             ends_at_names: (0..count).map(|_| OnceLock::new()).collect(),
             backward: (0..count).map(|_| OnceLock::new()).collect(),
+            behind: (0..count).map(|_| OnceLock::new()).collect(),
         }
     }
 
     /// The way back from subjects to a relation.
     pub(super) fn backward(&self, relation: RelationIndex) -> &Backward {
         self.backward[relation.0 as usize].get_or_init(|| Backward::to(self, relation))
+    }
+
+    /// The relations that tuples are written on and that at least one hop leads to from a relation, also to be taken away.
+    pub(super) fn behind_hops(&self, relation: RelationIndex) -> &[RelationIndex] {
+        self.behind[relation.0 as usize].get_or_init(|| self.find_behind_hops(relation))
+    }
+
+    fn find_behind_hops(&self, relation: RelationIndex) -> Box<[RelationIndex]> {
+        let mut seen = HashSet::from([(relation, false)]);
+        let mut found = vec![(relation, false)];
+        let mut written = Vec::new();
+        while let Some((relation, is_behind)) = found.pop() {
+            let mut lead = |to: RelationIndex, is_behind: bool| {
+                if seen.insert((to, is_behind)) {
+                    found.push((to, is_behind));
+                }
+            };
+            let mut rewrites = vec![&self.schema.relation_at(relation).rewrite];
+            while let Some(rewrite) = rewrites.pop() {
+                match rewrite {
+                    Rewrite::Nil => {}
+                    Rewrite::Direct => {
+                        if is_behind && !written.contains(&relation) {
+                            written.push(relation);
+                        }
+                        self.usersets_of(relation).for_each(|userset| lead(userset, true));
+                    }
+                    Rewrite::Computed(other) => lead(*other, is_behind),
+                    Rewrite::Arrow(arrow) => arrow.targets.iter().for_each(|&(_, to)| lead(to, true)),
+                    Rewrite::Union(children) | Rewrite::Intersection(children) => rewrites.extend(children),
+                    Rewrite::Exclusion(base, subtract) => rewrites.extend([&**base, &**subtract]),
+                }
+            }
+        }
+        written.into()
     }
 
     /// Whether every userset that may be written on a relation asks for one that only names subjects: there is no

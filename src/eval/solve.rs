@@ -12,6 +12,7 @@ use super::conditions::{Counts, Fault};
 use super::error::EvalError;
 use super::ground::{Child, Edge, Parents, Usersets, arrow_edges, direct_match, userset_edges, usersets};
 use super::meter::Meter;
+use super::named::Named;
 use super::program::{Flat, Program, Question};
 use crate::schema::resolved::{ArrowOver, RelationIndex, Rewrite};
 
@@ -20,13 +21,17 @@ pub(super) fn check(
     meter: &mut Meter<'_>,
     question: &Question<'_>,
 ) -> Result<bool, EvalError> {
-    let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen)?;
+    let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen, Named::default())?;
     if !graph.hangs_on_far(ROOT) {
         return graph.answer();
     }
+    let mut named = graph.named;
+    if !named.is_behind_hops(program, meter, question)? {
+        return Graph::laid_out(program, meter, question, Extent::WhereOpen, named)?.answer();
+    }
     // Distance is measured on the whole graph, and what was decided early has not been laid out: it may hold shorter
     // ways. Such a question is about to become an error, so what this costs does not matter.
-    let graph = Graph::laid_out(program, meter, question, Extent::Everything)?;
+    let graph = Graph::laid_out(program, meter, question, Extent::Everything, named)?;
     if graph.hangs_on_far(ROOT) {
         return Err(EvalError::TooDeep(meter.limits().depth_max));
     }
@@ -81,6 +86,7 @@ struct Graph<'g> {
     question: &'g Question<'g>,
     depth_max: u32,
     extent: Extent,
+    named: Named,
     nodes: Vec<Node>,
     by_child: HashMap<Child, usize>,
 }
@@ -92,10 +98,11 @@ impl<'g> Graph<'g> {
         meter: &mut Meter<'_>,
         question: &'g Question<'g>,
         extent: Extent,
+        named: Named,
     ) -> Result<Graph<'g>, EvalError> {
         let depth_max = meter.limits().depth_max;
-        let mut graph =
-            Graph { program, question, depth_max, extent, nodes: Vec::new(), by_child: HashMap::new() };
+        let (nodes, by_child) = (Vec::new(), HashMap::new());
+        let mut graph = Graph { program, question, depth_max, extent, named, nodes, by_child };
         graph.node(Child { relation: question.relation, id: question.object.id().into() }, 0);
         while extent == Extent::Everything || graph.value(ROOT) == Value::Open {
             let waiting = graph.waiting();
@@ -405,15 +412,22 @@ impl<'g> Graph<'g> {
             return Ok(Formula::Constant(true));
         }
         let mut found = Vec::new();
-        for &relation in &flat.direct {
-            if self.add_usersets(meter, at, relation, &mut found)? {
-                return Ok(Formula::Constant(true));
+        if self.may_hop(meter)? {
+            for &relation in &flat.direct {
+                if self.add_usersets(meter, at, relation, &mut found)? {
+                    return Ok(Formula::Constant(true));
+                }
+            }
+            for arrow in &flat.arrows {
+                arrow_edges(self.program, meter, arrow, &at.id, &mut found)?;
             }
         }
-        for arrow in &flat.arrows {
-            arrow_edges(self.program, meter, arrow, &at.id, &mut found)?;
-        }
         Ok(self.any(at, here, found))
+    }
+
+    /// Whether what lies behind a hop may be anything but no.
+    fn may_hop(&mut self, meter: &mut Meter<'_>) -> Result<bool, EvalError> {
+        self.named.may_be_behind_hops(self.program, meter, self.question)
     }
 
     fn rewrite_formula(
@@ -431,7 +445,7 @@ impl<'g> Graph<'g> {
                     return Ok(Formula::Constant(true));
                 }
                 let mut found = Vec::new();
-                if self.add_usersets(meter, at, at.relation, &mut found)? {
+                if self.may_hop(meter)? && self.add_usersets(meter, at, at.relation, &mut found)? {
                     return Ok(Formula::Constant(true));
                 }
                 Ok(self.any(at, here, found))
@@ -452,6 +466,7 @@ impl<'g> Graph<'g> {
                 self.nodes[node].parents.push(at.node);
                 Ok(Formula::Node(node))
             }
+            Rewrite::Arrow(_) if !self.may_hop(meter)? => Ok(Formula::Constant(false)),
             Rewrite::Arrow(arrow) => {
                 let mut found = Vec::new();
                 let parents = arrow_edges(self.program, meter, arrow, &at.id, &mut found)?;

@@ -8,6 +8,7 @@ use super::conditions::{Counts, Fault};
 use super::error::EvalError;
 use super::ground::{Child, Edge, Usersets, arrow_edges, direct_match, userset_edges, usersets};
 use super::meter::Meter;
+use super::named::Named;
 use super::program::{Flat, Program, Question};
 
 /// Level by level, so that the first proof found is one with the fewest hops. Within a level, look-ups come before
@@ -17,8 +18,15 @@ pub(super) fn check(
     meter: &mut Meter<'_>,
     question: &Question<'_>,
 ) -> Result<bool, EvalError> {
-    let mut walk =
-        Walk { program, question, may_turn: true, has_turned: false, with_doubtful: false, fault: None };
+    let mut walk = Walk {
+        program,
+        question,
+        named: Named::default(),
+        may_turn: true,
+        has_turned: false,
+        with_doubtful: false,
+        fault: None,
+    };
     let mut result = walk.run(meter);
     if matches!(result, Err(EvalError::TooDeep(_))) && walk.has_turned {
         // Subproblems passed over from the other side were not marked as seen, so one of them may have been taken for
@@ -38,6 +46,7 @@ pub(super) fn check(
 struct Walk<'w> {
     program: &'w Program,
     question: &'w Question<'w>,
+    named: Named,
     /// Whether usersets may be decided from the subject's side.
     may_turn: bool,
     has_turned: bool,
@@ -57,9 +66,12 @@ impl Walk<'_> {
         for depth in 0..=depth_max {
             for node in &level {
                 let Some(flat) = program.flat(node.relation) else { continue };
-                if self.holds_here(meter, flat, node)? {
+                if self.holds_here(meter, flat, node, depth)? {
                     return Ok(true);
                 }
+            }
+            if depth == 0 && !self.named.may_be_behind_hops(program, meter, question)? {
+                return Ok(false);
             }
             let mut found = Vec::new();
             for node in &level {
@@ -106,16 +118,30 @@ impl Walk<'_> {
             }
             level = next;
         }
-        Err(EvalError::TooDeep(depth_max))
+        if self.named.is_behind_hops(program, meter, question)? {
+            return Err(EvalError::TooDeep(depth_max));
+        }
+        Ok(false)
     }
 
     /// Whether the tuples of this one object decide for yes.
-    fn holds_here(&mut self, meter: &mut Meter<'_>, flat: &Flat, node: &Child) -> Result<bool, EvalError> {
+    fn holds_here(
+        &mut self,
+        meter: &mut Meter<'_>,
+        flat: &Flat,
+        node: &Child,
+        depth: u32,
+    ) -> Result<bool, EvalError> {
         let Walk { program, question, .. } = *self;
         if flat.members.iter().any(|&member| question.is_userset(member, &node.id)) {
             return Ok(true);
         }
         for &relation in &flat.direct {
+            match self.named.is_on(relation, &node.id).filter(|_| depth > 0) {
+                Some(true) => return Ok(true),
+                Some(false) => continue,
+                None => {}
+            }
             match direct_match(program, meter, question, relation, &node.id)? {
                 Counts::Yes => return Ok(true),
                 Counts::Unknown(fault) if self.counts(fault.clone()) => return Ok(true),

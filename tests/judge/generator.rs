@@ -41,7 +41,7 @@ pub(crate) fn world(seed: u64) -> (World, Vec<TupleKey>) {
     let random = &mut Random::new(seed);
     let (sketch, tree, schema) = schemas::schema(random);
     let depth_max =
-        random.weighted(&[(22, 1), (20, 2), (18, 3), (12, 4), (10, 5), (5, 6), (5, 7), (5, 8), (3, 25)]);
+        random.weighted(&[(34, 1), (22, 2), (14, 3), (8, 4), (6, 5), (5, 6), (4, 7), (4, 8), (3, 25)]);
     let laid = tuples::lay(random, &schema, depth_max);
     let program = Program::new(schema);
     let asker = Asker { program: &program, laid: &laid };

@@ -322,7 +322,9 @@ type group
          group:a#direct@group:x#direct
          group:x#direct@group:y#direct
          group:y#direct@group:c#direct
-         group:a#blocked@user:bea",
+         group:a#blocked@user:bea
+         group:a#blocked@user:cleo
+         group:z#direct@user:cleo",
         &[
             ("group:a#member@user:anne", 2, Yes),
             ("group:a#member@user:anne", 1, TooDeep),
@@ -330,13 +332,16 @@ type group
             ("group:c#member@user:anne", 0, Yes),
             // Nobody is found, and the limit cut nothing off.
             ("group:a#member@user:bea", 2, No),
-            ("group:a#member@user:bea", 1, TooDeep),
+            ("group:a#member@user:cleo", 1, TooDeep),
+            // Nor could anything behind it be hers, who is named on no group's `direct`.
+            ("group:a#member@user:bea", 1, No),
             // A deciding no beats the error of the other side.
             ("group:a#both@user:anne", 1, No),
-            ("group:a#both@user:bea", 1, TooDeep),
+            ("group:a#both@user:cleo", 1, TooDeep),
             ("group:a#both@user:bea", 2, No),
             ("group:a#guarded@user:anne", 1, No),
-            ("group:a#guarded@user:bea", 1, TooDeep),
+            ("group:a#guarded@user:cleo", 1, TooDeep),
+            ("group:a#guarded@user:bea", 1, Yes),
             ("group:a#guarded@user:bea", 2, Yes),
             // The error of the first is one of the whole when the second takes nothing away, and none when it does.
             ("group:a#allowed@user:anne", 1, TooDeep),

@@ -27,14 +27,14 @@ pub(crate) struct Counts {
 }
 
 /// What is asked for lists.
-pub(crate) enum Asked<'a> {
+pub(crate) enum Asked<'a, 'e> {
     /// A state, under the world's schema.
     State(&'a dyn TupleReader),
     /// A view of a store.
-    View(&'a View<'a>),
+    View(&'a View<'e>),
 }
 
-impl Asked<'_> {
+impl Asked<'_, '_> {
     fn objects(
         &self,
         world: &World,
@@ -87,7 +87,7 @@ type Outcome<T> = (Vec<T>, bool);
 /// Lists the objects of a question's type, for its relation and subject.
 pub(crate) fn objects_are_those_that_check_yes(
     world: &World,
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     question: &TupleKey,
     counts: &mut Counts,
 ) {
@@ -130,7 +130,7 @@ pub(crate) fn objects_are_those_that_check_yes(
 /// would hold it without any tuple for everybody is named somewhere for it, and has to be listed.
 pub(crate) fn subjects_are_those_that_check_yes(
     world: &World,
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     question: &TupleKey,
     counts: &mut Counts,
 ) {
@@ -207,7 +207,7 @@ fn named_objects(world: &World, question: &TupleKey) -> BTreeSet<Object> {
 }
 
 /// The ids, listed in parts of so many.
-fn objects(world: &World, asked: &Asked<'_>, question: &TupleKey, part: usize) -> Outcome<String> {
+fn objects(world: &World, asked: &Asked<'_, '_>, question: &TupleKey, part: usize) -> Outcome<String> {
     let mut ids = Vec::new();
     let mut after: Option<Resume> = None;
     loop {
@@ -234,7 +234,7 @@ fn objects(world: &World, asked: &Asked<'_>, question: &TupleKey, part: usize) -
 /// The ids, none for everybody, listed in parts of so many.
 fn subjects(
     world: &World,
-    asked: &Asked<'_>,
+    asked: &Asked<'_, '_>,
     question: &TupleKey,
     subject_type: &str,
     userset: Option<&Relation>,

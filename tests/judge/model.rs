@@ -25,6 +25,12 @@
 //! What is taken away by an exclusion counts as a fact of its own, as if it had a name: putting an operand into a
 //! relation of its own changes no answer.
 //!
+//! # Named nowhere
+//!
+//! What lies behind a hop can only be true through a tuple that names the subject, or everybody of its type, on one of the
+//! relations that hops lead to from the question's, by the schema alone. Where no object has such a valid tuple, every fact
+//! behind a hop is false, however far it leads.
+//!
 //! # Depth
 //!
 //! The distance of a fact is the least number of hops that lead to it from the question over any dependencies, whatever
@@ -137,6 +143,7 @@ impl Facts {
             tuples: valid_tuples,
             subject: &question.subject,
             numbers,
+            may_hop: may_hop(schema, tuples, question),
             taken_away: Vec::new(),
             named: places.len(),
         };
@@ -320,6 +327,76 @@ fn relation_of(schema: &Schema, question: &TupleKey) -> RelationIndex {
         .expect("a question names a relation that the schema has")
 }
 
+/// Whether the subject is named on a relation that hops lead to.
+fn may_hop(schema: &Schema, tuples: &[Tuple], question: &TupleKey) -> bool {
+    let everybody = match &question.subject {
+        Subject::Userset(..) => return true,
+        Subject::Object(one) => Some(one.object_type()),
+        Subject::Wildcard(_) => None,
+    };
+    let behind = behind_hops(schema, relation_of(schema, question));
+    tuples.iter().any(|tuple| {
+        let subject = &tuple.key.subject;
+        let is_everybody = matches!(subject, Subject::Wildcard(of) if everybody == Some(&**of));
+        (*subject == question.subject || is_everybody)
+            && valid(schema, tuple).is_some_and(|(relation, _)| behind.contains(&relation))
+    })
+}
+
+/// Every relation that one hop or more leads to, gone over again and again until nothing is new.
+fn behind_hops(schema: &Schema, from: RelationIndex) -> BTreeSet<RelationIndex> {
+    let (mut here, mut behind) = (BTreeSet::from([from]), BTreeSet::new());
+    loop {
+        let before = (here.len(), behind.len());
+        for relation in here.clone() {
+            let (computed, hops) = leads_to(schema, relation);
+            here.extend(computed);
+            behind.extend(hops);
+        }
+        for relation in behind.clone() {
+            let (computed, hops) = leads_to(schema, relation);
+            behind.extend(computed);
+            behind.extend(hops);
+        }
+        if (here.len(), behind.len()) == before {
+            return behind;
+        }
+    }
+}
+
+/// The relations that one looks at on the same object, and those it looks at on others.
+fn leads_to(schema: &Schema, relation: RelationIndex) -> (Vec<RelationIndex>, Vec<RelationIndex>) {
+    fn add(
+        schema: &Schema,
+        of: RelationIndex,
+        rewrite: &Rewrite,
+        found: &mut (Vec<RelationIndex>, Vec<RelationIndex>),
+    ) {
+        match rewrite {
+            Rewrite::Nil => {}
+            Rewrite::Direct => {
+                for restriction in &schema.relation_at(of).restrictions {
+                    if let RestrictionShape::Userset(userset) = restriction.shape {
+                        found.1.push(userset);
+                    }
+                }
+            }
+            Rewrite::Computed(other) => found.0.push(*other),
+            Rewrite::Arrow(arrow) => found.1.extend(arrow.targets.iter().map(|(_, target)| *target)),
+            Rewrite::Union(parts) | Rewrite::Intersection(parts) => {
+                parts.iter().for_each(|part| add(schema, of, part, found));
+            }
+            Rewrite::Exclusion(base, taken) => {
+                add(schema, of, base, found);
+                add(schema, of, taken, found);
+            }
+        }
+    }
+    let mut found = Default::default();
+    add(schema, relation, &schema.relation_at(relation).rewrite, &mut found);
+    found
+}
+
 /// The formulas in the making.
 struct Ground<'w> {
     schema: &'w Schema,
@@ -327,6 +404,8 @@ struct Ground<'w> {
     tuples: HashMap<(Object, RelationIndex), Vec<(&'w Subject, RestrictionShape)>>,
     subject: &'w Subject,
     numbers: HashMap<(Object, RelationIndex), usize>,
+    /// Whether anything behind a hop may be true.
+    may_hop: bool,
     /// What exclusions take away: the facts after those with a name.
     taken_away: Vec<Formula>,
     named: usize,
@@ -372,7 +451,9 @@ impl Ground<'_> {
             let is_everybody = matches!((named, self.subject),
                 (Subject::Wildcard(named), Subject::Object(one)) if **named == *one.object_type());
             ways.push(Formula::Known(is_subject || is_everybody));
-            if let (Subject::Userset(of, _), RestrictionShape::Userset(asked)) = (named, shape) {
+            if let (Subject::Userset(of, _), RestrictionShape::Userset(asked)) = (named, shape)
+                && self.may_hop
+            {
                 ways.push(Formula::Fact(self.number(of, asked), 1));
             }
         }
@@ -380,6 +461,9 @@ impl Ground<'_> {
     }
 
     fn arrow(&self, object: &Object, arrow: &Arrow) -> Formula {
+        if !self.may_hop {
+            return Formula::Known(false);
+        }
         let mut parents = Vec::new();
         for (named, _) in self.subjects(object, arrow.tupleset) {
             let Subject::Object(parent) = named else { continue };

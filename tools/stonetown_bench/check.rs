@@ -314,8 +314,8 @@ const FLOOR: &str = "constant axum handler that parses the same check body";
 /// The rows `check` and `check-cached`.
 pub(crate) fn check(bench: &Bench, is_cached: bool) -> anyhow::Result<Vec<Line>> {
     let row = if is_cached { "check-cached" } else { "check" };
-    if is_cached && !bench.can_serve_with("--decision-cache") {
-        let why = "`stonetown serve` has no option --decision-cache: nothing was measured";
+    if is_cached && !bench.can_serve_with("--decision-cache-mib") {
+        let why = "`stonetown serve` has no option --decision-cache-mib: nothing was measured";
         return Ok(vec![
             Line::absent(row, "check with a decision cache", why).budget(budgets::HTTP_CHECK_CACHED),
         ]);
@@ -323,7 +323,7 @@ pub(crate) fn check(bench: &Bench, is_cached: bool) -> anyhow::Result<Vec<Line>>
     let world = World::of_tuples(bench.tuples(TUPLES));
     let set = world_data(bench, world)?;
     let bodies = bodies(bench, world)?;
-    let options: &[&str] = if is_cached { &["--decision-cache", "64MiB"] } else { &[] };
+    let options: &[&str] = if is_cached { &["--decision-cache-mib", "64"] } else { &[] };
     let serving = bench.serve(&set, options)?;
     let floor = bench.serve_floor()?;
     let write_path = is_cached.then(|| serving.path("write"));

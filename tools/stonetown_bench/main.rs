@@ -24,6 +24,10 @@ mod timer;
 mod world;
 mod write;
 
+/// The server's own: what is measured in process is to cost what it costs there.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -137,6 +137,28 @@ pub(super) fn has_subjects_part(key: &[u8]) -> bool {
     subjects_end(key).is_some()
 }
 
+/// The same of a key of `by_subject`, and [`objects_prefix`].
+pub(super) fn objects_part(key: &[u8]) -> &[u8] {
+    &key[..objects_end(key).unwrap_or(key.len())]
+}
+
+/// Whether a key, or the beginning of one, has that part.
+pub(super) fn has_objects_part(key: &[u8]) -> bool {
+    objects_end(key).is_some()
+}
+
+/// Behind the relation: after the texts of the subject, as many as its kind has, and the object's type.
+fn objects_end(key: &[u8]) -> Option<usize> {
+    let texts = match *key.get(STORE_BYTES)? {
+        KIND_OBJECT => 4,
+        KIND_WILDCARD => 3,
+        KIND_USERSET => 5,
+        _ => return None,
+    };
+    let start = STORE_BYTES + 1;
+    Some(start + memchr::memchr_iter(0, &key[start..]).nth(texts - 1)? + 1)
+}
+
 /// Behind the kind of the subject: after the object's type and id, the relation, and one byte.
 fn subjects_end(key: &[u8]) -> Option<usize> {
     let mut ends = memchr::memchr_iter(0, key.get(STORE_BYTES..)?);
@@ -341,6 +363,13 @@ pub(super) fn parse_subject<'k>(prefix: &[u8], key: &'k [u8]) -> Option<SubjectR
     parts.is_empty().then_some(subject)
 }
 
+/// The id of the object at the end of a key of `by_subject`, behind the `prefix` of [`objects_prefix`].
+pub(super) fn parse_id<'k>(prefix: &[u8], key: &'k [u8]) -> Option<&'k str> {
+    let mut parts = Parts::new(key.get(prefix.len()..)?);
+    let id = parts.text()?;
+    parts.is_empty().then_some(id)
+}
+
 /// A key for messages: text as it is, everything else as `\xNN`.
 pub(in crate::storage) fn show(key: &[u8]) -> String {
     key.escape_ascii().to_string()
@@ -382,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_subjects_part_of_a_key_is_the_prefix_of_its_scan() {
+    fn the_part_of_a_key_that_filters_know_is_the_prefix_of_its_scan() {
         for text in ["a:b#c@d:e", "a:b@x#c@d:*", "a:ü#c@d:e@f#g"] {
             let tuple = key(text);
             let tuple = tuple.as_ref();
@@ -393,6 +422,14 @@ mod tests {
             assert_eq!(parse_subject(&prefix, &whole), Some(tuple.subject));
             for cut in 0..whole.len() {
                 assert_eq!(has_subjects_part(&whole[..cut]), cut >= prefix.len(), "{text} cut at {cut}");
+            }
+            let whole = backward(9, tuple);
+            let prefix = objects_prefix(9, tuple.subject, tuple.object.object_type(), tuple.relation);
+            assert_eq!(objects_part(&whole), prefix);
+            assert_eq!(objects_part(&prefix), prefix);
+            assert_eq!(parse_id(&prefix, &whole), Some(tuple.object.id()));
+            for cut in 0..whole.len() {
+                assert_eq!(has_objects_part(&whole[..cut]), cut >= prefix.len(), "{text} cut at {cut}");
             }
         }
     }

@@ -269,6 +269,16 @@ fn family_options(family: Family, cache: &Cache, write_buffer_bytes: usize) -> O
                 Some(key::has_subjects_part),
             ));
         }
+        Family::BySubject => {
+            // Of the beginnings alone: nobody looks for a single row.
+            table.set_bloom_filter(10.0, false);
+            table.set_whole_key_filtering(false);
+            options.set_prefix_extractor(SliceTransform::create(
+                "stonetown.objects",
+                key::objects_part,
+                Some(key::has_objects_part),
+            ));
+        }
         Family::Changes | Family::Revisions => table.set_block_size(32 << 10),
         _ => {}
     }

@@ -32,6 +32,7 @@ pub struct StateReader<'a> {
     tuples: &'a ColumnFamily,
     /// Kept from scan to scan: to make one costs as much as to move it.
     scanner: Cell<Option<DBRawIterator<'a>>>,
+    back_scanner: Cell<Option<DBRawIterator<'a>>>,
     /// Shared by readers of several revisions, so that they see one history.
     snapshot: Arc<Snapshot<'a>>,
     store: u32,
@@ -62,6 +63,7 @@ impl<'a> StateReader<'a> {
             options,
             tuples,
             scanner: Cell::default(),
+            back_scanner: Cell::default(),
             snapshot,
             store,
             head,
@@ -137,6 +139,7 @@ impl<'a> StateReader<'a> {
         let mut reader = StateReader {
             options: under(&self.snapshot),
             scanner: Cell::default(),
+            back_scanner: Cell::default(),
             snapshot: Arc::clone(&self.snapshot),
             revision,
             now,
@@ -516,7 +519,7 @@ impl TupleReader for StateReader<'_> {
             let visit = &mut |tuple: TupleRef<'_>, row: &Row| visit(tuple.subject, row);
             return self.visit_tuples(Direction::Forward, &prefix, &prefix, visit);
         }
-        let mut rows = self.scanner.take().map_or_else(|| self.new_scanner(), Ok)?;
+        let mut rows = self.scanner.take().map_or_else(|| self.new_scanner(Family::Tuples), Ok)?;
         rows.seek(&prefix);
         while let Some((key, value)) = rows.item() {
             let damaged = || StorageError::damaged("tuples", format!("key {}", key::show(key)));
@@ -544,8 +547,27 @@ impl TupleReader for StateReader<'_> {
             Look::Objects(subject.to_owned(), object_type.into(), Relation::from_checked(relation))
         })?;
         let prefix = key::objects_prefix(self.store, subject, object_type, relation);
-        let start = after.map_or_else(|| prefix.clone(), |id| key::behind_object(&prefix, id));
-        self.visit_tuples(Direction::Backward, &prefix, &start, &mut |tuple, row| visit(tuple.object, row))
+        let behind = after.map(|id| key::behind_object(&prefix, id));
+        let start = behind.as_ref().unwrap_or(&prefix);
+        if self.is_past() {
+            let visit = &mut |tuple: TupleRef<'_>, row: &Row| visit(tuple.object, row);
+            return self.visit_tuples(Direction::Backward, &prefix, start, visit);
+        }
+        let mut rows = self.back_scanner.take().map_or_else(|| self.new_scanner(Family::BySubject), Ok)?;
+        rows.seek(start);
+        while let Some((key, value)) = rows.item() {
+            let damaged = || StorageError::damaged("by_subject", format!("key {}", key::show(key)));
+            let row = codec::decode_row(value, &|| format!("by_subject row {}", key::show(key)))?;
+            let object =
+                ObjectRef::from_checked(object_type, key::parse_id(&prefix, key).ok_or_else(damaged)?);
+            if row.is_seen(self.revision, self.now) && visit(object, &row).is_break() {
+                break;
+            }
+            rows.next();
+        }
+        rows.status().map_err(open::from_rocks)?;
+        self.back_scanner.set(Some(rows));
+        Ok(())
     }
 
     fn scan(
@@ -558,12 +580,12 @@ impl TupleReader for StateReader<'_> {
 }
 
 impl<'a> StateReader<'a> {
-    /// Of the subjects of one relation of an object after the other. It ends where they end, and asks the filters of table
-    /// files whether there are any.
-    fn new_scanner(&self) -> Result<DBRawIterator<'a>, StorageError> {
+    /// Of the subjects of one relation of an object after the other, or of the objects of a subject. It ends where they end,
+    /// and asks the filters of table files whether there are any.
+    fn new_scanner(&self, family: Family) -> Result<DBRawIterator<'a>, StorageError> {
         let mut options = under(&self.snapshot);
         options.set_prefix_same_as_start(true);
-        Ok(self.database.db.raw_iterator_cf_opt(self.tuples, options))
+        Ok(self.database.db.raw_iterator_cf_opt(self.database.family(family)?, options))
     }
 
     /// The tuples that a filter matches, in key order, from behind one of them on. Where the state has changed, the

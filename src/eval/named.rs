@@ -1,0 +1,109 @@
+//! Where a subject is named at all.
+//!
+//! Most who are told no hold nothing anywhere near. What lies behind a hop (a userset, a parent) can only be held through a
+//! valid tuple that names the subject, or everybody of its type, on one of the relations that hops lead to. Where there is no such
+//! tuple on any object, nobody need go there, however far it leads: it is no. To find that out takes a look for each of these
+//! relations from the subject's side, which the filters of table files answer.
+
+use std::ops::ControlFlow;
+
+use super::error::EvalError;
+use super::meter::Meter;
+use super::program::{Program, Question};
+use crate::schema::resolved::RelationIndex;
+use crate::tuple::SubjectRef;
+
+/// So many relations are looked at before anything is walked; more of them only when the walk meets its limit.
+const LOOKS_MAX: usize = 4;
+
+/// Where it is named on more objects than these, single ones are looked up.
+const PLACES_MAX: usize = 16;
+
+/// Where the subject of a question is named, as far as that is known.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    /// Relations, with the ids of all objects on which tuples without conditions, and no others, name it.
+    places: Vec<(RelationIndex, Vec<Box<str>>)>,
+    /// Whether it is named behind hops; none: not known.
+    behind_hops: Option<bool>,
+}
+
+impl Named {
+    /// Whether the subject may be named behind hops; looks if that takes little.
+    pub(super) fn may_be_behind_hops(
+        &mut self,
+        program: &Program,
+        meter: &mut Meter<'_>,
+        question: &Question<'_>,
+    ) -> Result<bool, EvalError> {
+        if self.behind_hops.is_none() && program.behind_hops(question.relation).len() > LOOKS_MAX {
+            return Ok(true);
+        }
+        self.is_behind_hops(program, meter, question)
+    }
+
+    /// The same, whatever it takes.
+    pub(super) fn is_behind_hops(
+        &mut self,
+        program: &Program,
+        meter: &mut Meter<'_>,
+        question: &Question<'_>,
+    ) -> Result<bool, EvalError> {
+        if let Some(known) = self.behind_hops {
+            return Ok(known);
+        }
+        // A userset holds itself, named or not.
+        let mut is_behind = matches!(question.subject, SubjectRef::Userset(..));
+        if !is_behind {
+            for &relation in program.behind_hops(question.relation) {
+                let places = places(program, meter, question, relation)?;
+                is_behind |= places.as_ref().is_none_or(|places| !places.is_empty());
+                self.places.extend(places.map(|places| (relation, places)));
+            }
+        }
+        self.behind_hops = Some(is_behind);
+        Ok(is_behind)
+    }
+
+    /// Whether a tuple on a relation of an object names the subject; none: that is to be looked up.
+    pub(super) fn is_on(&self, relation: RelationIndex, id: &str) -> Option<bool> {
+        let (_, places) = self.places.iter().find(|(of, _)| *of == relation)?;
+        Some(places.iter().any(|place| **place == *id))
+    }
+}
+
+/// On which objects a valid tuple on a relation names the subject, or everybody of its type; none: on too many, or it may not
+/// count.
+fn places(
+    program: &Program,
+    meter: &mut Meter<'_>,
+    question: &Question<'_>,
+    relation: RelationIndex,
+) -> Result<Option<Vec<Box<str>>>, EvalError> {
+    let (object_type, name) = (program.type_name(relation), program.relation_name(relation));
+    let mut places = Some(Vec::new());
+    for (subject, shape) in question.as_written() {
+        if !program.may_hold(relation, question.subject_type, shape) {
+            continue;
+        }
+        meter.objects(subject, object_type, name, None, |object, row| {
+            if !program.allows(relation, question.subject_type, shape, row) {
+                return ControlFlow::Continue(());
+            }
+            match &mut places {
+                Some(places) if row.condition.is_none() && places.len() < PLACES_MAX => {
+                    places.push(object.id().into());
+                    ControlFlow::Continue(())
+                }
+                _ => {
+                    places = None;
+                    ControlFlow::Break(())
+                }
+            }
+        })?;
+        if places.is_none() {
+            break;
+        }
+    }
+    Ok(places)
+}
