@@ -109,3 +109,39 @@ fn what_is_subtracted_is_not_looked_at_when_the_base_is_no() {
     assert!(!allowed);
     assert_eq!(work.rows, 0, "{work:?}");
 }
+
+#[test]
+fn who_is_named_nowhere_is_denied_without_a_walk() {
+    let groups = (0..5_000).map(|group| format!("doc:1#viewer@group:{group}#member"));
+    let orgs = (0..20).map(|org| format!("org:{org}#parent@org:{}", org + 1));
+    let state = state(groups.chain(orgs).chain(["doc:1#org@org:0".to_owned()]));
+    // Two look-ups on the document; members of groups (also everybody) and admins, from the subject's side.
+    assert_eq!(ask(&state, "doc:1#viewer@user:bob"), (false, Work { gets: 2, scans: 3, rows: 0 }));
+}
+
+#[test]
+fn who_is_named_nowhere_is_denied_where_the_walk_would_meet_the_limit() {
+    let orgs = (0..40).map(|org| format!("org:{org}#parent@org:{}", org + 1));
+    let state = state(orgs.chain(["doc:1#org@org:0".to_owned()]));
+    assert!(!ask(&state, "doc:1#viewer@user:bob").0);
+}
+
+#[test]
+fn where_the_subject_is_named_once_a_chain_takes_a_scan_a_step() {
+    let orgs = (0..20).map(|org| format!("org:{org}#parent@org:{}", org + 1));
+    let state = state(orgs.chain(["doc:1#org@org:0".to_owned(), "org:20#admin@user:anne".to_owned()]));
+    let (allowed, work) = ask(&state, "doc:1#viewer@user:anne");
+    assert!(allowed);
+    // The three from the subject's side, usersets and organisation of the document, twenty parents.
+    assert_eq!(work, Work { gets: 2, scans: 25, rows: 22 }, "{work:?}");
+}
+
+#[test]
+fn who_is_named_in_many_places_is_looked_up_where_the_walk_leads() {
+    let groups = (0..50).map(|org| format!("org:other-{org}#admin@user:anne"));
+    let state = state(groups.chain(["doc:1#org@org:0".to_owned(), "org:0#parent@org:1".to_owned()]));
+    let (allowed, work) = ask(&state, "doc:1#viewer@user:anne");
+    assert!(!allowed);
+    assert!(work.rows < 25, "the places are not all read: {work:?}");
+    assert_eq!(work.gets, 4, "two on the document, one on each organisation: {work:?}");
+}

@@ -18,6 +18,7 @@ use super::error::EvalError;
 use super::ground::{Child, Edge, arrow_edges, userset_edges, written};
 use super::list_objects::{ListEnd, Listed, Resume};
 use super::meter::{Limits, Meter};
+use super::named::Named;
 use super::program::{Program, find_relation, find_type};
 use crate::condition::Context;
 use crate::schema::resolved::{ArrowOver, RelationIndex, RestrictionShape, Rewrite, TypeIndex};
@@ -453,7 +454,8 @@ impl Questions<'_> {
         };
         let mut everybody_holds = false;
         if candidates.everybody || is_cut {
-            everybody_holds = self.check(everybody, &mut too_deep)?;
+            // Among those whom it stands for there may be somebody who is named beyond the limit.
+            everybody_holds = self.check(everybody, Named::anywhere(), &mut too_deep)?;
         }
         if request.after.is_none() {
             *resume = Some(Resume { last: "".into(), too_deep });
@@ -474,7 +476,7 @@ impl Questions<'_> {
                 Some(name) => SubjectRef::Userset(object, name),
             };
             let mut is_unknown = false;
-            let flow = if naming.is_enough || self.check(subject, &mut is_unknown)? {
+            let flow = if naming.is_enough || self.check(subject, Named::default(), &mut is_unknown)? {
                 let is_covered = everybody_holds && !naming.is_given;
                 visit(subject, if is_covered { Holding::Covered } else { Holding::Holds })
             } else if everybody_holds && !is_unknown {
@@ -494,9 +496,9 @@ impl Questions<'_> {
         Ok(ListEnd::Complete)
     }
 
-    fn check(&self, subject: SubjectRef<'_>, too_deep: &mut bool) -> Result<bool, EvalError> {
+    fn check(&self, subject: SubjectRef<'_>, named: Named, too_deep: &mut bool) -> Result<bool, EvalError> {
         let tuple = TupleRef { object: self.request.object, relation: self.request.relation, subject };
-        match super::check(self.program, self.state, tuple, self.context, self.limits) {
+        match super::check_named(self.program, self.state, tuple, self.context, self.limits, named) {
             Ok(answer) => Ok(answer.allowed),
             Err(EvalError::TooDeep(_)) => {
                 *too_deep = true;

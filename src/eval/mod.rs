@@ -97,13 +97,25 @@ pub fn check(
     context: &Context,
     limits: &Limits,
 ) -> Result<Answer, EvalError> {
+    check_named(program, state, tuple, context, limits, named::Named::default())
+}
+
+/// The same, with what is known of where the subject is named.
+fn check_named(
+    program: &Program,
+    state: &dyn TupleReader,
+    tuple: TupleRef<'_>,
+    context: &Context,
+    limits: &Limits,
+    named: named::Named,
+) -> Result<Answer, EvalError> {
     let question = Question::resolve(program.schema(), tuple)?;
     let conditions = conditions::Conditions::new(context);
     let mut meter = meter::Meter::new(state, limits, &conditions);
     let allowed = if program.schema().graph().only_unions(question.relation) {
-        walk::check(program, &mut meter, &question)?
+        walk::check(program, &mut meter, &question, named)?
     } else {
-        solve::check(program, &mut meter, &question)?
+        solve::check(program, &mut meter, &question, named)?
     };
     Ok(Answer { allowed, work: meter.work() })
 }

@@ -11,13 +11,14 @@ use super::error::EvalError;
 use super::meter::Meter;
 use super::program::{Program, Question};
 use crate::schema::resolved::RelationIndex;
+use crate::storage::StorageError;
 use crate::tuple::SubjectRef;
 
 /// So many relations are looked at before anything is walked; more of them only when the walk meets its limit.
 const LOOKS_MAX: usize = 4;
 
 /// Where it is named on more objects than these, single ones are looked up.
-const PLACES_MAX: usize = 16;
+const PLACES_MAX: usize = 4;
 
 /// Where the subject of a question is named, as far as that is known.
 #[derive(Debug, Default)]
@@ -29,6 +30,11 @@ pub(super) struct Named {
 }
 
 impl Named {
+    /// Of a subject that stands for others, who may be named anywhere.
+    pub(super) fn anywhere() -> Named {
+        Named { places: Vec::new(), behind_hops: Some(true) }
+    }
+
     /// Whether the subject may be named behind hops; looks if that takes little.
     pub(super) fn may_be_behind_hops(
         &mut self,
@@ -56,7 +62,11 @@ impl Named {
         let mut is_behind = matches!(question.subject, SubjectRef::Userset(..));
         if !is_behind {
             for &relation in program.behind_hops(question.relation) {
-                let places = places(program, meter, question, relation)?;
+                let places = match places(program, meter, question, relation) {
+                    // A past state that cannot tell what it holds of the subject: it may tell what the walk asks.
+                    Err(EvalError::Storage(StorageError::Purged { .. })) => None,
+                    found => found?,
+                };
                 is_behind |= places.as_ref().is_none_or(|places| !places.is_empty());
                 self.places.extend(places.map(|places| (relation, places)));
             }

@@ -20,8 +20,9 @@ pub(super) fn check(
     program: &Program,
     meter: &mut Meter<'_>,
     question: &Question<'_>,
+    named: Named,
 ) -> Result<bool, EvalError> {
-    let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen, Named::default())?;
+    let graph = Graph::laid_out(program, meter, question, Extent::WhereOpen, named)?;
     if !graph.hangs_on_far(ROOT) {
         return graph.answer();
     }

@@ -17,11 +17,12 @@ pub(super) fn check(
     program: &Program,
     meter: &mut Meter<'_>,
     question: &Question<'_>,
+    named: Named,
 ) -> Result<bool, EvalError> {
     let mut walk = Walk {
         program,
         question,
-        named: Named::default(),
+        named,
         may_turn: true,
         has_turned: false,
         with_doubtful: false,

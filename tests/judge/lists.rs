@@ -11,7 +11,7 @@ use stonetown::storage::TupleReader;
 use stonetown::tuple::{Object, ObjectRef, Relation, Subject, SubjectRef, Tuple, TupleKey};
 
 use super::generator::World;
-use super::model::{Verdict, judge};
+use super::model::{Verdict, judge, judge_whoever};
 use super::ways::limits;
 
 /// How often the cases that matter occurred.
@@ -149,10 +149,12 @@ pub(crate) fn subjects_are_those_that_check_yes(
         .filter(|object| object.object_type() == subject_type)
         .map(|object| (object.id().to_owned(), verdict_of(like(object))))
         .collect();
-    let everybody = verdict_of(match &userset {
+    let everybody = match &userset {
         None => Subject::Wildcard(subject_type.clone().into()),
         Some(_) => like(Object::new(&subject_type, "unnamed-anywhere").unwrap()),
-    });
+    };
+    let everybody = TupleKey { subject: everybody, ..question.clone() };
+    let everybody = judge_whoever(world.program.schema(), &world.tuples, &everybody, world.depth_max);
     let without_everybody: Vec<Tuple> =
         world.tuples.iter().filter(|it| !matches!(it.key.subject, Subject::Wildcard(_))).cloned().collect();
     let holds_by_name = |id: &str| {

@@ -88,6 +88,16 @@ pub(crate) fn judge(schema: &Schema, tuples: &[Tuple], question: &TupleKey, dept
     Facts::ground(schema, tuples, question).verdict(depth_max)
 }
 
+/// The same about a subject that stands for others, some of whom may be named anywhere.
+pub(crate) fn judge_whoever(
+    schema: &Schema,
+    tuples: &[Tuple],
+    question: &TupleKey,
+    depth_max: u32,
+) -> Verdict {
+    Facts::ground_where(schema, tuples, question, true).verdict(depth_max)
+}
+
 /// The relation a tuple is written on, and who it names, when the schema lets it count.
 pub(crate) fn valid(schema: &Schema, tuple: &Tuple) -> Option<(RelationIndex, RestrictionShape)> {
     let key = &tuple.key;
@@ -113,6 +123,10 @@ pub(crate) fn valid(schema: &Schema, tuple: &Tuple) -> Option<(RelationIndex, Re
 impl Facts {
     /// Writes down the formula of every fact about the subject of a question.
     pub(crate) fn ground(schema: &Schema, tuples: &[Tuple], question: &TupleKey) -> Facts {
+        Facts::ground_where(schema, tuples, question, may_hop(schema, tuples, question))
+    }
+
+    fn ground_where(schema: &Schema, tuples: &[Tuple], question: &TupleKey, may_hop: bool) -> Facts {
         let mut objects = BTreeSet::from([question.object.clone()]);
         for key in tuples.iter().map(|tuple| &tuple.key).chain([question]) {
             objects.insert(key.object.clone());
@@ -143,7 +157,7 @@ impl Facts {
             tuples: valid_tuples,
             subject: &question.subject,
             numbers,
-            may_hop: may_hop(schema, tuples, question),
+            may_hop,
             taken_away: Vec::new(),
             named: places.len(),
         };

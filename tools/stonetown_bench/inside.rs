@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng};
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamilyDescriptor, DB, DBCompressionType, Options, ReadOptions,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stonetown::engine::{
     At, CheckRequest, Context, Engine, Given, OnDuplicate, OnMissing, Settings, WriteRequest,
@@ -427,11 +428,10 @@ pub(crate) fn hops(bench: &Bench) -> anyhow::Result<Vec<Line>> {
 }
 
 /// Synced writes of one tuple each in process, by so many clients; their rate.
-pub(crate) fn writes(bench: &Bench, clients: usize) -> anyhow::Result<Line> {
-    let scratch = bench.scratch()?;
+pub(crate) fn writes(dir: &Path, clients: usize, rounds: usize, time: Duration) -> anyhow::Result<Written> {
     let mut settings = Settings::default();
     settings.database.create = true;
-    let engine = Engine::open(&scratch.path().join("data"), settings)?;
+    let engine = Engine::open(dir, settings)?;
     let store = engine.create_store(None)?.id;
     let (tree, _) =
         read_schema("bench.fga", SCHEMA).map_err(|_| anyhow::anyhow!("the schema has problems"))?;
@@ -468,12 +468,23 @@ pub(crate) fn writes(bench: &Bench, clients: usize) -> anyhow::Result<Line> {
         });
         count.into_inner() as f64 / begin.elapsed().as_secs_f64()
     };
-    run(bench.warm_up());
-    let rates: Vec<f64> = (0..bench.rounds).map(|_| run(bench.time())).collect();
-    let what = format!("synced single-tuple writes, {clients} clients, in process");
-    let mut line = Line::new("write", what, median(rates.clone()), "writes/s").detail("rates", json!(rates));
-    line.failed = failed.into_inner();
-    Ok(line)
+    run(time / 4);
+    let before = engine.store_stats(store)?.writes;
+    let rates: Vec<f64> = (0..rounds).map(|_| run(time)).collect();
+    let after = engine.store_stats(store)?.writes;
+    let writes_per_sync = (after.0 - before.0) as f64 / (after.1 - before.1).max(1) as f64;
+    Ok(Written { rates, writes_per_sync, failed: failed.into_inner() })
+}
+
+/// What came of writes in process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    /// Writes a second, round by round.
+    pub(crate) rates: Vec<f64>,
+    /// Their mean.
+    pub(crate) writes_per_sync: f64,
+    /// Those that were refused.
+    pub(crate) failed: u64,
 }
 
 /// The row `growth`.

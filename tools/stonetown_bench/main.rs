@@ -84,6 +84,21 @@ enum Other {
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
         listen: SocketAddr,
     },
+    /// Write in process, and print what came of it as JSON: a part of row `write`
+    #[command(hide = true)]
+    Writes {
+        /// The data directory to make
+        data: PathBuf,
+        /// Clients
+        #[arg(long)]
+        clients: usize,
+        /// Rounds
+        #[arg(long)]
+        rounds: usize,
+        /// Seconds of each
+        #[arg(long)]
+        seconds: f64,
+    },
     /// Send one request again and again in a closed loop, to compare this load with another program's
     Load {
         /// Where to, with the path
@@ -214,6 +229,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let done = match cli.other {
         Some(Other::Floor { listen }) => floor::serve(listen).map(|()| true),
+        Some(Other::Writes { data, clients, rounds, seconds }) => {
+            let written = inside::writes(&data, clients, rounds, Duration::from_secs_f64(seconds));
+            written.and_then(|it| Ok(serde_json::to_writer(std::io::stdout(), &it)?)).map(|()| true)
+        }
         Some(Other::Load { url, body, connections, threads, seconds }) => {
             constant(&url, body, connections, threads, seconds)
         }
