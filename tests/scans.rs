@@ -117,6 +117,22 @@ fn agree(state: &StateReader<'_>, model: &Model, what: &str) {
             .unwrap();
         let expected: Model = model.iter().filter(|it| filter.matches(it.as_ref())).cloned().collect();
         assert_eq!(found, expected, "{what}: filter {filter}");
+        // From behind each of some, as pages go on; the order is the key's, so what is left is told by the whole.
+        let mut order = Vec::new();
+        let mut visit = |tuple: stonetown::tuple::TupleRef<'_>, _: &_| {
+            order.push(tuple.to_owned());
+            ControlFlow::Continue(())
+        };
+        state.scan(&filter, &mut visit).unwrap();
+        for (at, after) in order.iter().enumerate().step_by(7) {
+            let mut rest = Vec::new();
+            let mut visit = |tuple: stonetown::tuple::TupleRef<'_>, _: &_| {
+                rest.push(tuple.to_owned());
+                ControlFlow::Continue(())
+            };
+            state.scan_behind(&filter, Some(after.as_ref()), &mut visit).unwrap();
+            assert_eq!(rest, order[at + 1..], "{what}: filter {filter} behind {after}");
+        }
     }
 }
 
