@@ -86,7 +86,7 @@ impl OrEmpty for Option<String> {
     }
 }
 
-/// How fresh the answer has to be. Every answer is: nothing is cached.
+/// How fresh the answer has to be. Every answer is that of the newest state, decisions that were kept included.
 #[derive(Debug, Default, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Consistency(Option<Value>);
