@@ -30,7 +30,7 @@ fn object(random: &mut Random) -> Object {
 }
 
 fn relation(random: &mut Random) -> Relation {
-    let name: &str = random.pick(&RELATIONS);
+    let name = random.pick::<&str>(&RELATIONS);
     Relation::new(name).unwrap()
 }
 
