@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use clap::Parser;
 use rocksdb::{
     BlockBasedOptions, ColumnFamilyDescriptor, DB, DBCompressionType, IngestExternalFileOptions,
-    IteratorMode, Options, SstFileWriter, WriteBatch, WriteOptions,
+    IteratorMode, Options, SliceTransform, SstFileWriter, WriteBatch, WriteOptions,
 };
 use stonetown::bulk::{BadLines, BadLinesPolicy, ImportOptions, Input, Way, import_inputs};
 use stonetown::engine::{Engine, OnDuplicate, Settings};
@@ -209,15 +209,33 @@ fn table_options(family: &str) -> Options {
     table.set_format_version(7);
     table.set_block_size(if family == "changes" { 32 << 10 } else { 16 << 10 });
     table.set_index_block_restart_interval(8);
+    let mut options = Options::default();
+    // The filters know whole keys and beginnings of `tuples`, beginnings alone of `by_subject` (src/storage/FORMAT.md).
     if family == "tuples" {
         table.set_block_restart_interval(8);
         table.set_bloom_filter(10.0, false);
+        let part = |key: &'static [u8]| -> &'static [u8] { &key[..behind_texts(key, 4, 3) + 1] };
+        options.set_prefix_extractor(SliceTransform::create("subjects", part, None));
     }
-    let mut options = Options::default();
+    if family == "by_subject" {
+        table.set_bloom_filter(10.0, false);
+        table.set_whole_key_filtering(false);
+        let part = |key: &'static [u8]| -> &'static [u8] {
+            let texts = [4, 3, 5][usize::from(key[4]) - 1];
+            &key[..behind_texts(key, 5, texts)]
+        };
+        options.set_prefix_extractor(SliceTransform::create("objects", part, None));
+    }
     options.set_block_based_table_factory(&table);
     options.set_compression_type(DBCompressionType::Lz4);
     options.set_bottommost_compression_type(DBCompressionType::Zstd);
     options
+}
+
+/// The place behind so many texts, each of which ends with a NUL.
+fn behind_texts(key: &[u8], start: usize, texts: usize) -> usize {
+    let ends = memchr::memchr_iter(0, &key[start..]);
+    start + ends.take(texts).last().unwrap_or(0) + 1
 }
 
 const TREE_SCHEMA: &str = "\
