@@ -95,8 +95,8 @@ impl View<'_> {
 
     /// What is known to be the answer to a check, without evaluation.
     pub(super) fn decided(&self, tuple: TupleRef<'_>, given: &Given) -> Option<bool> {
-        let key = decisions::key(self.store.number, self.schema(), tuple);
-        self.decisions(given)?.find(&key, &self.state)
+        let decisions = self.decisions(given)?;
+        decisions.find(&decisions::key(self.store.number, self.schema(), tuple), &self.state)
     }
 
     /// Where decisions of such a question are kept.

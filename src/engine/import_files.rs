@@ -114,8 +114,8 @@ impl TupleImport<'_> {
         Ok(self.files.discard()?)
     }
 
-    /// Makes it all one revision; writes to the store are refused meanwhile. `end`: where the input ends. Tuples that cannot be taken are told to
-    /// `clash`, which may end the import: then the answer is none, and nothing is changed.
+    /// Makes it all one revision; writes to the store are refused meanwhile. `end`: where the input ends. Tuples that cannot
+    /// be taken are told to `clash`, which may end the import: then the answer is none, and nothing is changed.
     pub fn finish(
         self,
         end: &str,

@@ -70,7 +70,7 @@ pub struct Database {
     committing: Mutex<()>,
     /// The newest head that was read of each store, with the sequence number of the snapshot it was read from: under a
     /// snapshot of the same number nothing is different.
-    heads: DashMap<u32, (u64, Option<Head>)>,
+    heads: DashMap<u32, (u64, Head)>,
     /// No tuple of a store ends before this; of a store that is not in it nothing is known.
     ends: DashMap<u32, Timestamp>,
     /// INVARIANT: stands last, so that it is dropped when RocksDB is closed.

@@ -400,7 +400,7 @@ impl Database {
         if let Some(kept) = self.heads.get(&store)
             && kept.0 == sequence
         {
-            return Ok(kept.1);
+            return Ok(Some(kept.1));
         }
         let key = families::head_key(store);
         let found = self.db.get_pinned_cf_opt(self.family(Family::Meta)?, &key, options);
@@ -408,8 +408,8 @@ impl Database {
             Some(bytes) => Some(codec::decode_head(&bytes, &|| format!("meta row {}", key::show(&key)))?),
             None => None,
         };
-        if found.is_some() {
-            self.heads.insert(store, (sequence, found));
+        if let Some(head) = found {
+            self.heads.insert(store, (sequence, head));
         }
         Ok(found)
     }
