@@ -10,6 +10,8 @@ pub mod storage;
 
 pub mod eval;
 
+pub mod analysis;
+
 pub mod engine;
 
 pub mod bulk;

@@ -47,6 +47,8 @@ pub struct Mistake {
 #[derive(Debug)]
 pub struct Compiled {
     parameters: Vec<Parameter>,
+    /// As written.
+    text: Box<str>,
     expression: IdedExpr,
     /// Operators that take one step, by their ids.
     light: HashSet<u64>,
@@ -79,7 +81,9 @@ impl Compiled {
             errors.errors.iter().map(mistake).collect::<Vec<_>>()
         })?;
         let mut mistakes = match check(&parsed, &places, &parameters) {
-            Ok(light) => return Ok(Compiled { parameters, expression: parsed, light }),
+            Ok(light) => {
+                return Ok(Compiled { parameters, text: expression.trim().into(), expression: parsed, light });
+            }
             Err(mistakes) => mistakes,
         };
         for mistake in &mut mistakes {
@@ -91,6 +95,12 @@ impl Compiled {
     /// The parameters.
     pub fn parameters(&self) -> &[Parameter] {
         &self.parameters
+    }
+
+    /// Its parameters and its expression as text: what has another one may hold otherwise.
+    pub fn definition(&self) -> String {
+        let parameters = self.parameters.iter().map(|Parameter { name, kind }| format!("{name}: {kind}"));
+        format!("({}) {{ {} }}", parameters.collect::<Vec<_>>().join(", "), self.text)
     }
 
     /// Whether the values in the context of a tuple are such that they can be written: parameters of this condition, of

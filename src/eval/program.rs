@@ -9,7 +9,7 @@ use crate::schema::resolved::{
     Arrow, ArrowOver, RelationIndex, RestrictionShape, Rewrite, Schema, TypeIndex,
 };
 use crate::storage::Row;
-use crate::tuple::{ObjectRef, SubjectRef, TupleRef};
+use crate::tuple::{ObjectRef, SubjectKind, SubjectRef, TupleRef};
 
 /// A schema made ready for evaluation. What a relation needs is worked out when it is first asked about.
 #[derive(Debug)]
@@ -154,6 +154,30 @@ impl Program {
         let SubjectRef::Object(object) = subject else { return None };
         let subject_type = self.schema.type_named(object.object_type())?;
         self.allows(tupleset, subject_type, RestrictionShape::Object, row).then_some(subject_type)
+    }
+
+    /// The type of a tuple's subject, when the schema still allows the tuple on `relation`; none: it does not.
+    pub(crate) fn subject_type_of_valid(
+        &self,
+        relation: RelationIndex,
+        subject: SubjectRef<'_>,
+        row: &Row,
+    ) -> Option<TypeIndex> {
+        let (subject_type, shape) = subject_shape(&self.schema, subject).ok()?;
+        self.allows(relation, subject_type, shape, row).then_some(subject_type)
+    }
+
+    /// The shapes of subjects that may be written on a relation, each once.
+    pub(crate) fn kinds_on(&self, relation: RelationIndex) -> impl Iterator<Item = SubjectKind> + use<> {
+        let restrictions = &self.schema.relation_at(relation).restrictions;
+        let kind_of = |shape: &RestrictionShape| match shape {
+            RestrictionShape::Object => SubjectKind::Object,
+            RestrictionShape::Wildcard => SubjectKind::Wildcard,
+            RestrictionShape::Userset(_) => SubjectKind::Userset,
+        };
+        let has = |kind| restrictions.iter().any(|it| kind_of(&it.shape) == kind);
+        [SubjectKind::Object, SubjectKind::Wildcard, SubjectKind::Userset].map(|kind| (kind, has(kind))).into_iter()
+            .filter_map(|(kind, has)| has.then_some(kind))
     }
 
     /// Whether a tuple is valid: this shape of subject may be written on the relation with this condition.
