@@ -177,7 +177,8 @@ pub fn access_diff(
 ) -> Result<DiffWork, StorageError> {
     let DiffRequest { before, after, touched, context, limits, .. } = request;
     let relations = Relations::of([before.program, after.program]);
-    let holders = [before, after].map(|side| Holders::new(side.program, side.state, context, limits.reads_max));
+    let holders =
+        [before, after].map(|side| Holders::new(side.program, side.state, context, limits.reads_max));
     let wanted = wanted(&relations, &request.only);
     let mut diff = Diff {
         request,
@@ -241,7 +242,8 @@ impl Diff<'_, '_> {
         self.work.is_scan = true;
         let (begin, touched) = match &self.request.touched {
             Touched::Tuples(keys) => {
-                let slot = |key: &TupleKey| self.relations.find(key.object.object_type(), key.relation.as_str());
+                let slot =
+                    |key: &TupleKey| self.relations.find(key.object.object_type(), key.relation.as_str());
                 let slots = changed.into_iter().chain(keys.iter().filter_map(slot)).collect::<BTreeSet<_>>();
                 (slots, Some(keys.iter().map(|key| key.object.clone()).collect::<BTreeSet<Object>>()))
             }
@@ -443,7 +445,8 @@ fn each_object(
     object_type: &str,
     visit: &mut dyn FnMut(&Object, &ObjectRows) -> ControlFlow<()>,
 ) -> Result<(), StorageError> {
-    let filter = TupleFilter { object: Some(ObjectFilter::Type(object_type.into())), ..TupleFilter::default() };
+    let filter =
+        TupleFilter { object: Some(ObjectFilter::Type(object_type.into())), ..TupleFilter::default() };
     let mut current: Option<Object> = None;
     let mut rows = ObjectRows::default();
     let mut is_over = false;

@@ -335,7 +335,8 @@ impl Search<'_, '_> {
         if members.len() == 1 && !self.nodes[first].children.contains(&first) {
             let formula = std::mem::replace(&mut self.nodes[first].formula, Formula::Known(Set::NOBODY));
             let surely = self.evaluate(&formula, None, Estimate::Surely)?;
-            let is_decided = |&child: &usize| self.nodes[child].value.surely == self.nodes[child].value.perhaps;
+            let is_decided =
+                |&child: &usize| self.nodes[child].value.surely == self.nodes[child].value.perhaps;
             let perhaps = match self.nodes[first].children.iter().all(is_decided) {
                 true => surely,
                 false => self.evaluate(&formula, None, Estimate::Perhaps)?,
@@ -486,9 +487,7 @@ impl Search<'_, '_> {
     fn without(&mut self, base: Formula, taken: Formula) -> Result<Formula, Bound> {
         let taken = match taken.takes_away() {
             false => taken,
-            true => {
-                Formula::Node(self.push(Node { formula: taken, ..Node::new(None) })?)
-            }
+            true => Formula::Node(self.push(Node { formula: taken, ..Node::new(None) })?),
         };
         Ok(Formula::Without(Box::new(base), Box::new(taken)))
     }
@@ -549,7 +548,9 @@ impl Search<'_, '_> {
         // Of each parent: whether the tuple counts, and who holds the relation on it.
         let mut parents: Vec<(Truth, Formula)> = Vec::new();
         self.subjects(place, arrow.tupleset, SubjectKind::Object, &mut |search, subject, row| {
-            let (Some(parent_type), truth) = search.valid(arrow.tupleset, subject, row)? else { return Ok(()) };
+            let (Some(parent_type), truth) = search.valid(arrow.tupleset, subject, row)? else {
+                return Ok(());
+            };
             if truth == Truth::NO {
                 return Ok(());
             }

@@ -217,8 +217,7 @@ impl Sets {
         for (left, right) in self.both(before, after) {
             let kind = left.kind;
             let everybody = (left.everybody, right.everybody);
-            let mut told =
-                |subject, before, after| visit(Difference { kind, subject, before, after });
+            let mut told = |subject, before, after| visit(Difference { kind, subject, before, after });
             if everybody.0 != everybody.1 {
                 told(None, everybody.0, everybody.1);
             }

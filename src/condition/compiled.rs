@@ -82,7 +82,12 @@ impl Compiled {
         })?;
         let mut mistakes = match check(&parsed, &places, &parameters) {
             Ok(light) => {
-                return Ok(Compiled { parameters, text: expression.trim().into(), expression: parsed, light });
+                return Ok(Compiled {
+                    parameters,
+                    text: expression.trim().into(),
+                    expression: parsed,
+                    light,
+                });
             }
             Err(mistakes) => mistakes,
         };

@@ -176,7 +176,9 @@ impl Program {
             RestrictionShape::Userset(_) => SubjectKind::Userset,
         };
         let has = |kind| restrictions.iter().any(|it| kind_of(&it.shape) == kind);
-        [SubjectKind::Object, SubjectKind::Wildcard, SubjectKind::Userset].map(|kind| (kind, has(kind))).into_iter()
+        [SubjectKind::Object, SubjectKind::Wildcard, SubjectKind::Userset]
+            .map(|kind| (kind, has(kind)))
+            .into_iter()
             .filter_map(|(kind, has)| has.then_some(kind))
     }
 

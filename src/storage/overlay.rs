@@ -188,21 +188,50 @@ impl<B: TupleReader> TupleReader for Overlay<B> {
         filter: &TupleFilter,
         visit: &mut dyn FnMut(TupleRef<'_>, &Row) -> ControlFlow<()>,
     ) -> Result<(), StorageError> {
-        for key in self.rows.keys() {
-            if let Some(row) = self.added(key)
-                && filter.matches(key.as_ref())
-                && visit(key.as_ref(), row).is_break()
-            {
-                return Ok(());
-            }
-        }
+        let mut added: Vec<(TupleRef<'_>, &Row)> = self
+            .rows
+            .keys()
+            .filter(|key| filter.matches(key.as_ref()))
+            .filter_map(|key| Some((key.as_ref(), self.added(key)?)))
+            .collect();
+        added.sort_by(|(one, _), (other, _)| order(one).cmp(&order(other)));
+        let mut added = added.into_iter().peekable();
+        let mut flow = ControlFlow::Continue(());
         self.base.scan(filter, &mut |tuple, row| {
-            if self.hides(tuple) {
-                return ControlFlow::Continue(());
+            while let Some((first, row)) = added.next_if(|(added, _)| order(added) <= order(&tuple)) {
+                flow = visit(first, row);
+                if flow.is_break() {
+                    return flow;
+                }
             }
-            visit(tuple, row)
-        })
+            if !self.hides(tuple) {
+                flow = visit(tuple, row);
+            }
+            flow
+        })?;
+        while flow.is_continue()
+            && let Some((tuple, row)) = added.next()
+        {
+            flow = visit(tuple, row);
+        }
+        Ok(())
     }
+}
+
+/// What the key of a tuple is sorted by: stored tuples are scanned in this order, unless a subject alone is asked for.
+fn order<'t>(tuple: &TupleRef<'t>) -> [&'t str; 7] {
+    let TupleRef { object, relation, subject } = *tuple;
+    let kind = match subject.kind() {
+        SubjectKind::Object => "0",
+        SubjectKind::Wildcard => "1",
+        SubjectKind::Userset => "2",
+    };
+    let (id, asked) = match subject {
+        SubjectRef::Object(object) => (object.id(), ""),
+        SubjectRef::Wildcard(_) => ("", ""),
+        SubjectRef::Userset(object, asked) => (object.id(), asked),
+    };
+    [object.object_type(), object.id(), relation, kind, subject.subject_type(), id, asked]
 }
 
 /// A state seen at another time than its own.

@@ -126,7 +126,12 @@ impl Facts {
         Facts::ground_where(schema, tuples, question, may_hop(schema, tuples, question))
     }
 
-    fn ground_where(schema: &Schema, tuples: &[Tuple], question: &TupleKey, may_hop: bool) -> Facts {
+    pub(crate) fn ground_where(
+        schema: &Schema,
+        tuples: &[Tuple],
+        question: &TupleKey,
+        may_hop: bool,
+    ) -> Facts {
         let mut objects = BTreeSet::from([question.object.clone()]);
         for key in tuples.iter().map(|tuple| &tuple.key).chain([question]) {
             objects.insert(key.object.clone());

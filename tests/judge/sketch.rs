@@ -104,7 +104,7 @@ impl Sketch {
     }
 
     /// OpenFGA's JSON form.
-    fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         let types: Vec<Value> = self
             .types
             .iter()
