@@ -4,13 +4,17 @@
 
 mod affected;
 mod bound;
+mod derivation;
 mod diff;
+mod explain;
 mod holders;
 mod relations;
 mod sets;
 mod truth;
+mod ways;
 
 pub use bound::Bound;
 pub use diff::{
     Change, DiffLimits, DiffRequest, DiffWork, Found, Line, Lines, Side, Standing, Touched, access_diff,
 };
+pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};

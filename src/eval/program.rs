@@ -105,7 +105,7 @@ impl Program {
     }
 
     /// The relations that usersets written on a relation may ask for.
-    pub(super) fn usersets_of(&self, relation: RelationIndex) -> impl Iterator<Item = RelationIndex> + '_ {
+    pub(crate) fn usersets_of(&self, relation: RelationIndex) -> impl Iterator<Item = RelationIndex> + '_ {
         self.schema.relation_at(relation).restrictions.iter().filter_map(|restriction| {
             match restriction.shape {
                 RestrictionShape::Userset(userset) => Some(userset),
@@ -123,16 +123,16 @@ impl Program {
         self.flat[relation.0 as usize].get_or_init(|| Flat::of(&self.schema, relation)).as_ref()
     }
 
-    pub(super) fn type_name(&self, relation: RelationIndex) -> &str {
+    pub(crate) fn type_name(&self, relation: RelationIndex) -> &str {
         &self.schema.type_at(self.schema.relation_at(relation).object_type).name
     }
 
-    pub(super) fn relation_name(&self, relation: RelationIndex) -> &str {
+    pub(crate) fn relation_name(&self, relation: RelationIndex) -> &str {
         &self.schema.relation_at(relation).name
     }
 
     /// The relation that a stored userset asks for, when the schema still allows this tuple on `relation`.
-    pub(super) fn valid_userset(
+    pub(crate) fn valid_userset(
         &self,
         relation: RelationIndex,
         subject: SubjectRef<'_>,
@@ -145,7 +145,7 @@ impl Program {
     }
 
     /// The type of a stored parent, when the schema still allows this tuple on `tupleset`.
-    pub(super) fn valid_parent(
+    pub(crate) fn valid_parent(
         &self,
         tupleset: RelationIndex,
         subject: SubjectRef<'_>,
@@ -183,7 +183,7 @@ impl Program {
     }
 
     /// Whether a tuple is valid: this shape of subject may be written on the relation with this condition.
-    pub(super) fn allows(
+    pub(crate) fn allows(
         &self,
         relation: RelationIndex,
         subject_type: TypeIndex,
@@ -215,7 +215,7 @@ impl Program {
     }
 
     /// Whether any tuple with a userset can be valid on the relation.
-    pub(super) fn may_hold_usersets(&self, relation: RelationIndex) -> bool {
+    pub(crate) fn may_hold_usersets(&self, relation: RelationIndex) -> bool {
         self.usersets_of(relation).next().is_some()
     }
 }
@@ -264,7 +264,7 @@ pub struct Question<'q> {
     /// About whom.
     pub subject: SubjectRef<'q>,
     /// The type of the subject.
-    pub(super) subject_type: TypeIndex,
+    pub(crate) subject_type: TypeIndex,
     /// The shape of a restriction that admits exactly this subject.
     pub(super) subject_shape: RestrictionShape,
 }
@@ -283,7 +283,7 @@ impl<'q> Question<'q> {
 
     /// The subjects whose tuples decide: the one asked about, and for an object everybody of its type. Everybody means
     /// the objects of a type, never its usersets.
-    pub(super) fn as_written(&self) -> impl Iterator<Item = (SubjectRef<'q>, RestrictionShape)> + use<'q> {
+    pub(crate) fn as_written(&self) -> impl Iterator<Item = (SubjectRef<'q>, RestrictionShape)> + use<'q> {
         let everybody = match self.subject {
             SubjectRef::Object(object) => {
                 Some((SubjectRef::Wildcard(object.object_type()), RestrictionShape::Wildcard))
@@ -294,7 +294,7 @@ impl<'q> Question<'q> {
     }
 
     /// Whether the subject is the userset `id#relation` itself: whoever asks about it means exactly those people.
-    pub(super) fn is_userset(&self, relation: RelationIndex, id: &str) -> bool {
+    pub(crate) fn is_userset(&self, relation: RelationIndex, id: &str) -> bool {
         match (self.subject, self.subject_shape) {
             (SubjectRef::Userset(object, _), RestrictionShape::Userset(asked)) => {
                 asked == relation && object.id() == id
