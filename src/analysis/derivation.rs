@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::condition::{ConditionError, Context};
 use crate::eval::{self, EvalError, Limits, Program, Question};
-use crate::schema::{Arrow, ArrowOver, RelationIndex, RestrictionShape, Rewrite};
+use crate::schema::{Arrow, ArrowOver, RelationIndex, RestrictionShape, Rewrite, TypeIndex};
 use crate::storage::{Row, TupleReader};
 use crate::tuple::{Object, ObjectRef, Relation, Subject, SubjectKind, SubjectRef, TupleKey, TupleRef};
 
@@ -111,8 +111,7 @@ pub(super) fn lay_out(
     limits: &Limits,
     possible: &dyn Possible,
 ) -> Result<Derivation, EvalError> {
-    let derivation =
-        Derivation { nodes: Vec::new(), leaves: Vec::new(), invalid: Vec::new(), is_cut: false };
+    let derivation = Derivation { nodes: Vec::new(), leaves: Vec::new(), invalid: Vec::new(), is_cut: false };
     let mut layout = Layout {
         program,
         state,
@@ -211,7 +210,8 @@ impl Layout<'_> {
         let relation = Relation::from_checked(program.relation_name(place.relation));
         let mut any = Vec::new();
         for (subject, shape) in question.as_written() {
-            let key = TupleKey { object: object.clone(), relation: relation.clone(), subject: subject.to_owned() };
+            let key =
+                TupleKey { object: object.clone(), relation: relation.clone(), subject: subject.to_owned() };
             match self.get(&key)? {
                 Some(row) if program.allows(place.relation, question.subject_type, shape, &row) => {
                     any.push(Formula::Leaf(self.stored(key, row)));
@@ -219,7 +219,9 @@ impl Layout<'_> {
                 Some(_) => self.derivation.invalid.push(key),
                 None => {
                     let subject_type = question.subject_type;
-                    any.extend(self.possible_leaf(place.relation, subject_type, shape, key).map(Formula::Leaf));
+                    any.extend(
+                        self.possible_leaf(place.relation, subject_type, shape, key).map(Formula::Leaf),
+                    );
                 }
             }
         }
@@ -251,9 +253,7 @@ impl Layout<'_> {
                 let key = TupleKey { object: object.clone(), relation: relation.clone(), subject };
                 let subject_type = program.schema().relation_at(asked).object_type;
                 let shape = RestrictionShape::Userset(asked);
-                if let Some(leaf) = self.possible_leaf(place.relation, subject_type, shape, key) {
-                    any.extend(self.node(asked, &id, place.distance + 1).map(|node| Formula::Over { leaf, node }));
-                }
+                any.extend(self.link(place, (place.relation, subject_type, shape), key, (asked, &id))?);
             }
         }
         Ok(Formula::Any(any))
@@ -281,15 +281,16 @@ impl Layout<'_> {
         let stored = any.clone();
         for &(target_type, target) in &arrow.targets {
             for id in self.possible.links(target, place.distance) {
-                if stored.iter().any(|part| matches!(part, Formula::Over { node, .. } if self.is_at(*node, target, &id))) {
+                if stored
+                    .iter()
+                    .any(|part| matches!(part, Formula::Over { node, .. } if self.is_at(*node, target, &id)))
+                {
                     continue;
                 }
                 let subject = Subject::Object(self.object(target, &id));
                 let key = TupleKey { object: object.clone(), relation: relation.clone(), subject };
-                let leaf = self.possible_leaf(arrow.tupleset, target_type, RestrictionShape::Object, key);
-                if let Some(leaf) = leaf {
-                    any.extend(self.node(target, &id, place.distance + 1).map(|node| Formula::Over { leaf, node }));
-                }
+                let shape = RestrictionShape::Object;
+                any.extend(self.link(place, (arrow.tupleset, target_type, shape), key, (target, &id))?);
             }
         }
         if arrow.over == ArrowOver::Any {
@@ -314,6 +315,23 @@ impl Layout<'_> {
             taken: Box::new(Formula::Any(lacking)),
             text: format!("a {name} without {}", arrow.target_name).into(),
         })
+    }
+
+    /// A tuple that is not there, and what has to be held on what it names.
+    fn link(
+        &mut self,
+        place: &Place,
+        (on, subject_type, shape): (RelationIndex, TypeIndex, RestrictionShape),
+        key: TupleKey,
+        (asked, id): (RelationIndex, &str),
+    ) -> Result<Option<Formula>, EvalError> {
+        // It may be there, and not be allowed.
+        if self.get(&key)?.is_some() {
+            return Ok(None);
+        }
+        let Some(leaf) = self.possible_leaf(on, subject_type, shape, key) else { return Ok(None) };
+        let node = self.node(asked, id, place.distance + 1);
+        Ok(node.map(|node| Formula::Over { leaf, node }))
     }
 
     /// A tuple that is there, and what has to be held on what it names.
@@ -375,8 +393,9 @@ impl Layout<'_> {
             None => Stands::Counts(row),
             Some(condition) => {
                 let schema = self.program.schema();
-                let compiled =
-                    schema.condition_named(condition.name()).map(|index| &schema.condition_at(index).compiled);
+                let compiled = schema
+                    .condition_named(condition.name())
+                    .map(|index| &schema.condition_at(index).compiled);
                 match compiled.map(|compiled| compiled.holds(condition.context(), self.context)) {
                     Some(Ok(true)) => Stands::Counts(row),
                     Some(Err(error)) => Stands::Blocked(row, Some(error)),
@@ -401,7 +420,7 @@ impl Layout<'_> {
     fn possible_leaf(
         &mut self,
         relation: RelationIndex,
-        subject_type: crate::schema::TypeIndex,
+        subject_type: TypeIndex,
         shape: RestrictionShape,
         key: TupleKey,
     ) -> Option<usize> {

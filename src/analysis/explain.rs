@@ -15,7 +15,8 @@ use crate::eval::{self, EvalError, Limits, ListObjects, Program, Question, list_
 use crate::schema::{RelationIndex, Rewrite};
 use crate::storage::{Change, Empty, Overlay, Row, TupleReader};
 use crate::tuple::{
-    ConditionContext, Object, ObjectRef, Relation, Revision, Subject, Tuple, TupleCondition, TupleKey, TupleRef,
+    ConditionContext, Object, ObjectRef, Relation, Revision, Subject, Tuple, TupleCondition, TupleKey,
+    TupleRef,
 };
 
 /// What is to be explained, and how much of it.
@@ -101,6 +102,13 @@ pub enum Why {
         tuple: Written,
         /// What the subject holds there.
         then: Box<Why>,
+    },
+    /// The same as was told before.
+    Again {
+        /// On what.
+        object: Object,
+        /// What is held.
+        relation: Relation,
     },
     /// The subject is that very userset.
     Itself,
@@ -299,12 +307,15 @@ impl Asker<'_> {
         let (mut absent, mut despite) = (BTreeSet::new(), BTreeSet::new());
         for set in &found.falsely[0] {
             let [leaf] = set[..] else { continue };
-            let Leaf { key, stands: Stands::Possible(condition) } = &derivation.leaves[leaf] else { continue };
+            let Leaf { key, stands: Stands::Possible(condition) } = &derivation.leaves[leaf] else {
+                continue;
+            };
             let added = possible_tuple(key, condition.as_deref());
             if self.is_late() || self.holds(&self.alone(state.now(), plain().chain([added]))) {
                 continue;
             }
-            if state.get(key.as_ref())?.is_some() { &mut despite } else { &mut absent }.insert(key.to_string());
+            if state.get(key.as_ref())?.is_some() { &mut despite } else { &mut absent }
+                .insert(key.to_string());
         }
         let parse = |keys: BTreeSet<String>| keys.iter().filter_map(|key| key.parse().ok()).collect();
         let teller = Teller { asker: self, derivation: &derivation, ways: &found, few, tuples: &tuples };
@@ -329,8 +340,17 @@ impl Asker<'_> {
                 misses.push(self.as_miss(&derivation, set));
             }
         }
+        if misses.is_empty() {
+            // Where an answer hangs on its own denial, the sets say little: each change by itself is tried.
+            for leaf in (0..derivation.leaves.len()).take(SHRINK_MAX) {
+                if !self.is_late() && self.is_near_miss(&derivation, state, &[leaf]) {
+                    misses.push(self.as_miss(&derivation, &[leaf]));
+                }
+            }
+        }
         misses.sort_by_key(|miss| {
-            let everybody = miss.writes.iter().filter(|it| matches!(it.key.subject, Subject::Wildcard(_))).count();
+            let everybody =
+                miss.writes.iter().filter(|it| matches!(it.key.subject, Subject::Wildcard(_))).count();
             // Whoever holds nothing yet is given something, rather than everybody.
             (miss.is_trivial, miss.writes.len() + miss.deletes.len() + everybody, everybody)
         });
@@ -341,11 +361,15 @@ impl Asker<'_> {
     }
 
     /// Whether a set of changes makes the answer a yes, and no part of it does.
-    pub(super) fn is_near_miss(&self, derivation: &Derivation, state: &dyn TupleReader, set: &[usize]) -> bool {
+    pub(super) fn is_near_miss(
+        &self,
+        derivation: &Derivation,
+        state: &dyn TupleReader,
+        set: &[usize],
+    ) -> bool {
         let holds_with = |parts: u32| {
             let chosen = set.iter().enumerate().filter(|(at, _)| parts >> at & 1 == 1);
-            let changes: Vec<Change> =
-                chosen.map(|(_, leaf)| change(&derivation.leaves[*leaf])).collect();
+            let changes: Vec<Change> = chosen.map(|(_, leaf)| change(&derivation.leaves[*leaf])).collect();
             let mut overlay = Overlay::what_if(state);
             overlay.apply(state.revision().next(), &changes);
             self.holds(&overlay)
@@ -382,7 +406,10 @@ impl Asker<'_> {
         for node in &derivation.nodes {
             each_exclusion(&node.formula, &mut |base, taken, text| {
                 let holds = |part: &Formula| {
-                    found.of_part(derivation, Made::Changes, few, part, true).first().is_some_and(Vec::is_empty)
+                    found
+                        .of_part(derivation, Made::Changes, few, part, true)
+                        .first()
+                        .is_some_and(Vec::is_empty)
                 };
                 if !holds(base) || !holds(taken) {
                     return;
@@ -452,7 +479,9 @@ pub(super) fn possible_tuple(key: &TupleKey, condition: Option<&str>) -> Tuple {
 fn each_exclusion(formula: &Formula, visit: &mut dyn FnMut(&Formula, &Formula, &str)) {
     match formula {
         Formula::Constant(_) | Formula::Leaf(_) | Formula::Node(_) | Formula::Over { .. } => {}
-        Formula::Any(parts) | Formula::All(parts) => parts.iter().for_each(|part| each_exclusion(part, visit)),
+        Formula::Any(parts) | Formula::All(parts) => {
+            parts.iter().for_each(|part| each_exclusion(part, visit))
+        }
         Formula::Without { base, taken, text } => {
             visit(base, taken, text);
             each_exclusion(base, visit);
@@ -494,15 +523,21 @@ impl Possible for Near<'_> {
             time_max: Some(LINK_TIME_MAX),
         };
         let mut found = Vec::new();
-        let listed =
-            list_objects(program, self.state, &request, self.asker.context, self.asker.limits, &mut |object| {
+        let listed = list_objects(
+            program,
+            self.state,
+            &request,
+            self.asker.context,
+            self.asker.limits,
+            &mut |object| {
                 found.push(object.id().into());
                 if found.len() < LINKS_MAX {
                     std::ops::ControlFlow::Continue(())
                 } else {
                     std::ops::ControlFlow::Break(())
                 }
-            });
+            },
+        );
         // What cannot be listed is no near miss.
         if listed.is_ok() { found } else { Vec::new() }
     }
@@ -522,25 +557,23 @@ struct Teller<'t> {
 }
 
 impl Teller<'_> {
-    fn holds(&self, node: usize, on_the_way: &mut HashSet<usize>) -> Why {
+    fn holds(&self, node: usize, told: &mut HashSet<usize>) -> Why {
         let laid = &self.derivation.nodes[node];
         let (program, schema) = (self.asker.program, self.asker.program.schema());
         let rewrite = &schema.relation_at(laid.relation).rewrite;
-        let mut by = Vec::new();
-        if on_the_way.insert(node) {
-            self.tell(node, &laid.formula, &mut by, on_the_way);
-            on_the_way.remove(&node);
+        let object = self.asker.object(laid.relation, &laid.id);
+        let relation = self.asker.relation(laid.relation);
+        // Once is enough: told wherever it is met, a proof with many operands has no end.
+        if !told.insert(node) {
+            return Why::Again { object, relation };
         }
+        let mut by = Vec::new();
+        self.tell(node, &laid.formula, &mut by, told);
         let rule = match rewrite {
             Rewrite::Direct => Box::default(),
             rewrite => rewrite_text(program, laid.relation, rewrite).into(),
         };
-        Why::Holds {
-            object: self.asker.object(laid.relation, &laid.id),
-            relation: self.asker.relation(laid.relation),
-            rule,
-            by,
-        }
+        Why::Holds { object, relation, rule, by }
     }
 
     fn is_true(&self, formula: &Formula) -> bool {
@@ -548,33 +581,33 @@ impl Teller<'_> {
         found.first().is_some_and(Vec::is_empty)
     }
 
-    /// Whether it holds without what is being told on the way.
-    fn is_told(&self, formula: &Formula, on_the_way: &HashSet<usize>) -> bool {
+    fn is_told(formula: &Formula, told: &HashSet<usize>) -> bool {
         match formula {
-            Formula::Node(node) | Formula::Over { node, .. } => on_the_way.contains(node),
+            Formula::Node(node) | Formula::Over { node, .. } => told.contains(node),
             _ => false,
         }
     }
 
-    fn tell(&self, node: usize, formula: &Formula, by: &mut Vec<Why>, on_the_way: &mut HashSet<usize>) {
+    fn tell(&self, node: usize, formula: &Formula, by: &mut Vec<Why>, told: &mut HashSet<usize>) {
         match formula {
             Formula::Constant(_) => by.push(Why::Itself),
             Formula::Leaf(leaf) => by.extend(self.written(*leaf).map(Why::Named)),
-            Formula::Node(other) => by.push(self.holds(*other, on_the_way)),
+            Formula::Node(other) => by.push(self.holds(*other, told)),
             Formula::Over { leaf, node } => {
-                let then = Box::new(self.holds(*node, on_the_way));
+                let then = Box::new(self.holds(*node, told));
                 by.extend(self.written(*leaf).map(|tuple| Why::Over { tuple, then }));
             }
             Formula::Any(parts) => {
-                let holding = parts.iter().filter(|part| self.is_true(part));
-                let mut holding = holding.filter(|part| !self.is_told(part, on_the_way));
-                if let Some(part) = holding.next() {
-                    self.tell(node, part, by, on_the_way);
+                let holding = || parts.iter().filter(|part| self.is_true(part));
+                // Rather one that is not being told already: that would be no reason.
+                let new = holding().find(|part| !Teller::is_told(part, told));
+                if let Some(part) = new.or_else(|| holding().next()) {
+                    self.tell(node, part, by, told);
                 }
             }
-            Formula::All(parts) => parts.iter().for_each(|part| self.tell(node, part, by, on_the_way)),
+            Formula::All(parts) => parts.iter().for_each(|part| self.tell(node, part, by, told)),
             Formula::Without { base, text, .. } => {
-                self.tell(node, base, by, on_the_way);
+                self.tell(node, base, by, told);
                 let at = &self.derivation.nodes[node];
                 let object = self.asker.object(at.relation, &at.id);
                 by.push(Why::NotTaken { object, taken: text.clone() });

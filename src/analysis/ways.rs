@@ -5,6 +5,8 @@
 //! (Green, Karvounarakis, Tannen: *Provenance semirings*, 2007, the semiring of minimal sets), cut to the smallest few: what comes
 //! out is a candidate, to be checked.
 
+use std::cell::Cell;
+
 use super::derivation::{Derivation, Formula, Stands};
 
 /// A set of leaves, in order.
@@ -45,24 +47,26 @@ pub(super) fn ways(
     may_change: &dyn Fn(usize) -> bool,
 ) -> Ways {
     let count = derivation.nodes.len();
-    let ways = Ways { truly: vec![Vec::new(); count], falsely: vec![vec![Vec::new()]; count], is_cut: false };
-    let mut search = Search { derivation, made, few, may_change, ways };
+    let mut ways =
+        Ways { truly: vec![Vec::new(); count], falsely: vec![vec![Vec::new()]; count], is_cut: false };
     for round in 0..=ROUNDS_MAX {
         let mut is_changed = false;
         // What lies farther away was laid out later.
         for at in (0..count).rev() {
+            let search = Search { derivation, made, few, may_change, ways: &ways, is_cut: Cell::new(false) };
             let formula = &derivation.nodes[at].formula;
             let (truly, falsely) = (search.of(formula, true), search.of(formula, false));
-            is_changed |= truly != search.ways.truly[at] || falsely != search.ways.falsely[at];
-            search.ways.truly[at] = truly;
-            search.ways.falsely[at] = falsely;
+            let is_cut = search.is_cut.get();
+            is_changed |= truly != ways.truly[at] || falsely != ways.falsely[at];
+            (ways.truly[at], ways.falsely[at]) = (truly, falsely);
+            ways.is_cut |= is_cut;
         }
         if !is_changed {
             break;
         }
-        search.ways.is_cut |= round == ROUNDS_MAX;
+        ways.is_cut |= round == ROUNDS_MAX;
     }
-    search.ways
+    ways
 }
 
 impl Ways {
@@ -75,8 +79,8 @@ impl Ways {
         formula: &Formula,
         value: bool,
     ) -> Vec<Set> {
-        let ways = Ways { truly: self.truly.clone(), falsely: self.falsely.clone(), is_cut: false };
-        Search { derivation, made, few, may_change: &|_| true, ways }.of(formula, value)
+        let is_cut = Cell::new(false);
+        Search { derivation, made, few, may_change: &|_| true, ways: self, is_cut }.of(formula, value)
     }
 }
 
@@ -85,11 +89,12 @@ struct Search<'s> {
     made: Made,
     few: Few,
     may_change: &'s dyn Fn(usize) -> bool,
-    ways: Ways,
+    ways: &'s Ways,
+    is_cut: Cell<bool>,
 }
 
 impl Search<'_> {
-    fn of(&mut self, formula: &Formula, value: bool) -> Vec<Set> {
+    fn of(&self, formula: &Formula, value: bool) -> Vec<Set> {
         match formula {
             Formula::Constant(constant) => always(*constant == value),
             Formula::Leaf(leaf) => self.leaf(*leaf, value),
@@ -112,7 +117,7 @@ impl Search<'_> {
     }
 
     /// `one_is_enough`: of the parts; otherwise it takes all.
-    fn fold(&mut self, parts: &[Formula], value: bool, one_is_enough: bool) -> Vec<Set> {
+    fn fold(&self, parts: &[Formula], value: bool, one_is_enough: bool) -> Vec<Set> {
         let mut found = always(!one_is_enough);
         for part in parts {
             if !one_is_enough && found.is_empty() {
@@ -136,7 +141,7 @@ impl Search<'_> {
         }
     }
 
-    fn either(&mut self, mut first: Vec<Set>, second: Vec<Set>) -> Vec<Set> {
+    fn either(&self, mut first: Vec<Set>, second: Vec<Set>) -> Vec<Set> {
         if first.is_empty() || second.is_empty() {
             first.extend(second);
             return first;
@@ -145,7 +150,7 @@ impl Search<'_> {
         self.smallest(first)
     }
 
-    fn both(&mut self, first: Vec<Set>, second: &[Set]) -> Vec<Set> {
+    fn both(&self, first: Vec<Set>, second: &[Set]) -> Vec<Set> {
         if let ([only], true) = (second, !first.is_empty())
             && only.is_empty()
         {
@@ -158,7 +163,7 @@ impl Search<'_> {
                 set.sort_unstable();
                 set.dedup();
                 if set.len() > self.few.size_max {
-                    self.ways.is_cut = true;
+                    self.is_cut.set(true);
                 } else {
                     found.push(set);
                 }
@@ -168,7 +173,7 @@ impl Search<'_> {
     }
 
     /// Without those that hold another one, and only the smallest.
-    fn smallest(&mut self, mut sets: Vec<Set>) -> Vec<Set> {
+    fn smallest(&self, mut sets: Vec<Set>) -> Vec<Set> {
         sets.sort_unstable_by(|one, other| one.len().cmp(&other.len()).then_with(|| one.cmp(other)));
         sets.dedup();
         let mut kept: Vec<Set> = Vec::with_capacity(sets.len().min(self.few.sets_max));
@@ -177,7 +182,7 @@ impl Search<'_> {
                 continue;
             }
             if kept.len() == self.few.sets_max {
-                self.ways.is_cut = true;
+                self.is_cut.set(true);
                 break;
             }
             kept.push(set);
