@@ -66,7 +66,7 @@ fn found(case: &Case, limits: DiffLimits, touched: Touched) -> Lines {
         limits,
     };
     let mut lines = Lines::new();
-    let work = access_diff(&request, &mut |found| {
+    let done = access_diff(&request, &mut |found| {
         match found {
             Found::Lines { object, permission, lines: found } => {
                 for line in &found.lines {
@@ -100,7 +100,7 @@ fn found(case: &Case, limits: DiffLimits, touched: Touched) -> Lines {
         ControlFlow::Continue(())
     })
     .unwrap();
-    assert!(work.objects > 0 || lines.is_empty());
+    assert!(done.work.objects > 0 || lines.is_empty());
     lines
 }
 

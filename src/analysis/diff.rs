@@ -167,6 +167,15 @@ pub struct DiffWork {
     pub is_scan: bool,
 }
 
+/// What a diff was of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccessDiff {
+    /// What it took.
+    pub work: DiffWork,
+    /// The relations, as type and name, whose tuples it depends on: while none of them changes, nor a schema, it is the same.
+    pub depends: Vec<(Box<str>, Box<str>)>,
+}
+
 /// Compares two sides, object by object, by type and id.
 ///
 /// # Errors
@@ -174,7 +183,7 @@ pub struct DiffWork {
 pub fn access_diff(
     request: &DiffRequest<'_>,
     visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
-) -> Result<DiffWork, StorageError> {
+) -> Result<AccessDiff, StorageError> {
     let DiffRequest { before, after, touched, context, limits, .. } = request;
     let relations = Relations::of([before.program, after.program]);
     let holders =
@@ -194,6 +203,7 @@ pub fn access_diff(
     };
     let changed: Vec<Slot> =
         relations.slots().filter(|(_, named)| named.is_changed).map(|(slot, _)| slot).collect();
+    let depends = depends(request, &relations, &changed);
     let states = [before.state, after.state];
     if let Touched::Tuples(keys) = touched
         && changed.is_empty()
@@ -205,7 +215,24 @@ pub fn access_diff(
     }
     let [first, second] = &diff.holders;
     diff.work.reads += first.reads + second.reads;
-    Ok(diff.work)
+    Ok(AccessDiff { work: diff.work, depends })
+}
+
+/// What can be reached from what changes, and everything that the answers there hang on.
+fn depends(request: &DiffRequest<'_>, relations: &Relations, changed: &[Slot]) -> Vec<(Box<str>, Box<str>)> {
+    let begin: BTreeSet<Slot> = match &request.touched {
+        Touched::Anything => relations.slots().map(|(slot, _)| slot).collect(),
+        Touched::Tuples(keys) => {
+            let slot = |key: &TupleKey| relations.find(key.object.object_type(), key.relation.as_str());
+            changed.iter().copied().chain(keys.iter().filter_map(slot)).collect()
+        }
+    };
+    let found = relations.depended_on_by(relations.affected_by(begin));
+    found
+        .into_iter()
+        .map(|slot| relations.at(slot))
+        .map(|it| (it.object_type.clone(), it.relation.clone()))
+        .collect()
 }
 
 fn wanted(relations: &Relations, only: &[(Box<str>, Box<str>)]) -> Option<HashSet<Slot>> {

@@ -154,6 +154,19 @@ pub enum Block {
     },
 }
 
+impl Block {
+    /// The tuples that it is about.
+    pub fn tuples(&self) -> &[Written] {
+        match self {
+            Block::TakenAway { tuples, .. } => tuples,
+            Block::ConditionFalse { tuple } | Block::ConditionUnknown { tuple, .. } => {
+                std::slice::from_ref(tuple)
+            }
+            Block::Invalid { .. } => &[],
+        }
+    }
+}
+
 /// Changes after which the answer is yes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Miss {

@@ -8,6 +8,7 @@ mod derivation;
 mod diff;
 mod explain;
 mod holders;
+mod listing;
 mod relations;
 mod sets;
 mod truth;
@@ -15,6 +16,8 @@ mod ways;
 
 pub use bound::Bound;
 pub use diff::{
-    Change, DiffLimits, DiffRequest, DiffWork, Found, Line, Lines, Side, Standing, Touched, access_diff,
+    AccessDiff, Change, DiffLimits, DiffRequest, DiffWork, Found, Line, Lines, Side, Standing, Touched,
+    access_diff,
 };
 pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};
+pub use listing::{Held, Holder, held, holders};

@@ -108,6 +108,25 @@ impl Relations {
         found
     }
 
+    /// Every relation that the answers of some hang on, on either side; themselves included.
+    pub(super) fn depended_on_by(&self, of: BTreeSet<Slot>) -> BTreeSet<Slot> {
+        let mut found = of;
+        loop {
+            let count = found.len();
+            for side in 0..2 {
+                for (from, _) in self.slots() {
+                    let leads = self.steps(side, from).iter().any(|step| found.contains(&step.to));
+                    if leads && !found.contains(&from) {
+                        found.insert(from);
+                    }
+                }
+            }
+            if found.len() == count {
+                return found;
+            }
+        }
+    }
+
     fn steps_of(&self, schema: &Schema) -> Vec<Vec<Step>> {
         let mut steps = vec![Vec::new(); self.named.len()];
         let slot = |index: RelationIndex| {

@@ -2,6 +2,7 @@
 
 use super::precondition::PreconditionError;
 use super::write::WriteRefusal;
+use crate::analysis::Bound;
 use crate::eval::EvalError;
 use crate::schema::Problems;
 use crate::storage::{StorageError, WriteError};
@@ -16,6 +17,9 @@ pub enum EngineError {
     /// The question has no answer.
     #[error(transparent)]
     Eval(#[from] EvalError),
+    /// An analysis was not finished.
+    #[error("{0}: ask about less, or raise the limit")]
+    Bound(Bound),
     /// The schema breaks rules of the language.
     #[error("the schema has problems:\n{0}")]
     Schema(Box<Problems>),
@@ -63,6 +67,15 @@ pub enum EngineError {
     /// A text that is no precondition.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),
+}
+
+impl From<Bound> for EngineError {
+    fn from(bound: Bound) -> EngineError {
+        match bound {
+            Bound::Storage(error) => error.into(),
+            bound => EngineError::Bound(bound),
+        }
+    }
 }
 
 impl From<Problems> for EngineError {

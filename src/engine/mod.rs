@@ -1,8 +1,10 @@
 //! The verbs: one file each. Everything above (the command line, the HTTP API, bulk tools) asks here, and only here.
 
+mod access_diff;
 mod admission;
 mod assertions;
 mod at;
+mod audit;
 mod backup;
 mod batch_check;
 mod changes;
@@ -16,6 +18,7 @@ mod delete_tuples;
 mod digest;
 mod error;
 mod expand;
+mod explain;
 mod export;
 mod given;
 mod import_files;
@@ -45,6 +48,11 @@ use crate::eval::Program;
 use crate::storage::{Database, DatabaseOptions, TupleReader, Writer};
 use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
 
+pub use crate::analysis::{
+    AccessDiff, Block, Bound, Change as AccessChange, DiffLimits, DiffWork, ExplainRequest,
+    Explained as ExplainedAnswer, Explanation, Found as DiffFound, Held, Holder, Line as DiffLine,
+    Lines as DiffLines, Miss, Proof, Standing, Why, Written,
+};
 pub use crate::condition::{ConditionError, Context};
 pub use crate::eval::{
     EvalError, ExpandNode, Expansion, Follow, Holding, ListEnd, ListObjects, ListSubjects, Listed, Resume,
@@ -55,8 +63,10 @@ pub use crate::storage::{
     ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound, StorageError,
     StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
+pub use access_diff::{AccessDiffAnswer, AccessDiffRequest, ChangeSet, DiffOf};
 pub use admission::{Rejection, admit, admit_stored};
 pub use at::At;
+pub use audit::{Access, AuditAnswer, AuditQuestion, AuditTime};
 pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};
@@ -67,6 +77,7 @@ pub use delete_tuples::{DeleteAnswer, DeleteRequest, DeleteWhat};
 pub use digest::digest;
 pub use error::EngineError;
 pub use expand::{ExpandAnswer, ExpandRequest};
+pub use explain::Explained;
 pub use export::Export;
 pub use given::Given;
 pub use import_files::{FileImportAnswer, FileImportRequest, TupleImport};
