@@ -1,6 +1,7 @@
 //! The verbs: one file each. Everything above (the command line, the HTTP API, bulk tools) asks here, and only here.
 
 mod admission;
+mod apply;
 mod assertions;
 mod at;
 mod backup;
@@ -23,16 +24,22 @@ mod import_live;
 mod list_objects;
 mod list_stores;
 mod list_subjects;
+mod orphans;
+mod pending;
 mod period;
 mod precondition;
 mod programs;
 mod purge;
 mod read;
 mod read_schema;
+mod renames;
 mod restore;
 mod retention;
 mod settings;
+mod silenced;
 mod store_stats;
+mod tuple_groups;
+mod untouched;
 mod validate;
 mod view;
 mod write;
@@ -56,6 +63,7 @@ pub use crate::storage::{
     StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit, admit_stored};
+pub use apply::{ApplyAnswer, ApplyReport, ApplyRefusal, ApplyRequest, Applied};
 pub use at::At;
 pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;
@@ -71,17 +79,21 @@ pub use export::Export;
 pub use given::Given;
 pub use import_files::{FileImportAnswer, FileImportRequest, TupleImport};
 pub use import_live::{ImportPart, PartAnswer, Untaken, UntakenReason};
+pub use orphans::{Orphans, OrphansUnder, RemovedAnswer};
 pub use period::{Cause, Moment, Period, Since, Until};
 pub use precondition::{Precondition, PreconditionError};
 pub use purge::PurgeAnswer;
 pub use read::{ReadAnswer, ReadRequest, ReadTuple};
 pub use read_schema::{SchemaDocument, SchemaInfo};
+pub use renames::{Rename, RenameError};
 pub use restore::{RestoreAnswer, RestoreRequest, RestoreTo, RestoredStore};
 pub use settings::Settings;
 pub use store_stats::StoreStats;
+pub use tuple_groups::{TupleGroup, TupleGroups};
+pub use untouched::Area;
 pub use view::View;
 pub use write::{OnDuplicate, OnMissing, WriteAnswer, WriteRefusal, WriteRequest};
-pub use write_schema::WriteSchemaAnswer;
+pub use write_schema::{SchemaInput, WriteSchemaAnswer};
 
 /// With a thousand writes between two questions about the same, one in 250 looks shares a stripe with one of them.
 const STRIPES: usize = 1 << 20;
