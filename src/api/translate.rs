@@ -1,7 +1,9 @@
 //! From the errors of verbs to those of the API, in OpenFGA's words.
 
 use super::error::{ApiError, Code};
-use crate::engine::{ApplyRefusal, ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal};
+use crate::engine::{
+    ApplyRefusal, ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal,
+};
 use crate::tuple::{ObjectRef, Subject, SubjectRef, Tuple, TupleKey, TupleRef, check_relation_name};
 
 const TOO_COMPLEX: &str = "Authorization Model resolution required too many rewrite rules to be resolved. Check your \

@@ -119,7 +119,9 @@ pub enum ApplyRefusal {
         cause: TupleError,
     },
     /// Too much was written while the store was searched.
-    #[error("more than {0} changes were made while the store was searched: too much was written meanwhile, try again")]
+    #[error(
+        "more than {0} changes were made while the store was searched: too much was written meanwhile, try again"
+    )]
     TooMuchMeanwhile(usize),
     /// Something was purged while the store was searched.
     #[error("something was purged while the store was searched: try again")]
@@ -180,7 +182,8 @@ impl Engine {
         let schema = self.look_at_new_schema(&store, &request, &state)?;
         let is_refused = !request.allow_silenced && schema.as_ref().is_some_and(NewSchema::silences);
         let is_trial = request.is_trial;
-        let plan = Plan { shared: Arc::clone(&self.shared), store: store.clone(), request, preconditions, schema };
+        let plan =
+            Plan { shared: Arc::clone(&self.shared), store: store.clone(), request, preconditions, schema };
         if is_trial || is_refused {
             let Planned { report, .. } = plan.run(&state, state.schema()?, false)?;
             return match is_trial {

@@ -63,7 +63,7 @@ pub use crate::storage::{
     StoreRecord, SubjectFilter, TupleFilter, Validation,
 };
 pub use admission::{Rejection, admit, admit_stored};
-pub use apply::{ApplyAnswer, ApplyReport, ApplyRefusal, ApplyRequest, Applied};
+pub use apply::{Applied, ApplyAnswer, ApplyRefusal, ApplyReport, ApplyRequest};
 pub use at::At;
 pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;

@@ -135,12 +135,13 @@ impl Orphans<'_> {
         &self,
         visit: &mut dyn FnMut(Tuple, &Rejection) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        self.state.scan(&TupleFilter::default(), &mut |tuple, row| {
-            match rejection(&self.program, tuple, row) {
+        self.state.scan(
+            &TupleFilter::default(),
+            &mut |tuple, row| match rejection(&self.program, tuple, row) {
                 Some(reason) => visit(tuple_of(tuple.to_owned(), row), &reason),
                 None => ControlFlow::Continue(()),
-            }
-        })?;
+            },
+        )?;
         Ok(())
     }
 }

@@ -157,8 +157,10 @@ impl Renames {
     pub(super) fn filters(&self) -> Vec<TupleFilter> {
         let mut filters = Vec::new();
         for name in self.types.keys() {
-            filters.push(TupleFilter { object: Some(ObjectFilter::Type(name.clone())), ..Default::default() });
-            filters.push(TupleFilter { subject: Some(SubjectFilter::Type(name.clone())), ..Default::default() });
+            filters
+                .push(TupleFilter { object: Some(ObjectFilter::Type(name.clone())), ..Default::default() });
+            filters
+                .push(TupleFilter { subject: Some(SubjectFilter::Type(name.clone())), ..Default::default() });
         }
         for (name, relations) in self.relations.iter().filter(|(name, _)| !self.types.contains_key(*name)) {
             filters.extend(relations.keys().map(|relation| TupleFilter {
@@ -166,7 +168,8 @@ impl Renames {
                 relation: Some(Relation::from_checked(relation)),
                 subject: None,
             }));
-            filters.push(TupleFilter { subject: Some(SubjectFilter::Type(name.clone())), ..Default::default() });
+            filters
+                .push(TupleFilter { subject: Some(SubjectFilter::Type(name.clone())), ..Default::default() });
         }
         filters
     }

@@ -53,7 +53,8 @@ pub(super) struct Looked {
 impl Judge {
     /// What becomes of a tuple. One that did not count before stays where it is: no rename gives it a meaning.
     pub(super) fn fate(&self, tuple: TupleRef<'_>, row: &Row) -> Result<Fate, ApplyRefusal> {
-        let counts = |program: &Program, tuple| admit_stored_key(program.schema(), tuple, row.condition.as_ref());
+        let counts =
+            |program: &Program, tuple| admit_stored_key(program.schema(), tuple, row.condition.as_ref());
         let counted = self.before.as_ref().is_some_and(|before| counts(before, tuple).is_ok());
         if !counted || is_among(&self.deleted, tuple) {
             return Ok(Fate::Stays);

@@ -92,7 +92,9 @@ pub enum WriteRefusal {
     #[error("more than {0} tuples match the preconditions: narrow their filters, or lower their numbers")]
     PreconditionsTooWide(u64),
     /// A precondition would have to follow the change log too far.
-    #[error("more than {0} changes were made since the token of a precondition: look again, and pass a newer token")]
+    #[error(
+        "more than {0} changes were made since the token of a precondition: look again, and pass a newer token"
+    )]
     TooMuchSince(u64),
     /// A tuple is in it twice.
     #[error("tuple `{0}` is in the write twice: name it once")]

@@ -8,7 +8,8 @@ use std::fmt;
 
 use super::print::{condition_head, definition};
 use super::tree::{
-    ConditionDefinition, Expression, ExpressionKind, RelationDefinition, Tree, TypeDefinition, TypeRestriction,
+    ConditionDefinition, Expression, ExpressionKind, RelationDefinition, Tree, TypeDefinition,
+    TypeRestriction,
 };
 
 /// Something that two schemas do not have alike.
