@@ -58,7 +58,9 @@ pub enum PreconditionError {
         cause: FilterError,
     },
     /// What is to be untouched cannot be read.
-    #[error("precondition `{text}`: `{area}` is neither `TYPE#RELATION`, `*` for any relation, nor `schema`")]
+    #[error(
+        "precondition `{text}`: `{area}` is neither `TYPE#RELATION`, `TYPE#*`, `*` for any relation of any type, nor `schema`"
+    )]
     Area {
         /// As given.
         text: String,

@@ -17,6 +17,8 @@ const ENTRIES_MAX: u64 = 100_000;
 pub enum Area {
     /// `*`: the tuples on any relation.
     AllTuples,
+    /// `TYPE#*`: the tuples on objects of a type.
+    Type(Box<str>),
     /// `TYPE#RELATION`: the tuples on one relation.
     Relation(Box<str>, Relation),
     /// `schema`: which schema is in force.
@@ -28,7 +30,8 @@ impl Area {
     fn is_touched(&self, change: &ChangeRecord) -> bool {
         match (self, &change.tuple) {
             (Area::Schema, _) => false,
-            (Area::AllTuples, _) | (Area::Relation(..), None) => true,
+            (Area::AllTuples, _) | (_, None) => true,
+            (Area::Type(object_type), Some(tuple)) => tuple.key.object.object_type() == &**object_type,
             (Area::Relation(object_type, relation), Some(tuple)) => {
                 tuple.key.object.object_type() == &**object_type && tuple.key.relation == *relation
             }
@@ -43,6 +46,9 @@ impl FromStr for Area {
         match (text, text.split_once('#')) {
             ("*", _) => Ok(Area::AllTuples),
             ("schema", _) => Ok(Area::Schema),
+            (_, Some((object_type, "*"))) if check_type_name(object_type).is_ok() => {
+                Ok(Area::Type(object_type.into()))
+            }
             (_, Some((object_type, relation))) if check_type_name(object_type).is_ok() => {
                 let relation = Relation::new(relation).map_err(|_| ())?;
                 Ok(Area::Relation(object_type.into(), relation))
@@ -56,6 +62,7 @@ impl fmt::Display for Area {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Area::AllTuples => f.write_str("*"),
+            Area::Type(object_type) => write!(f, "{object_type}#*"),
             Area::Relation(object_type, relation) => write!(f, "{object_type}#{relation}"),
             Area::Schema => f.write_str("schema"),
         }
