@@ -1,4 +1,6 @@
-use stonetown::engine::{At, Cause, Engine, RestoreRequest, RestoreTo, Settings, Since};
+use std::ops::ControlFlow;
+
+use stonetown::engine::{At, Cause, Engine, ReadRequest, RestoreRequest, RestoreTo, Settings, Since};
 use stonetown::tuple::TupleKey;
 
 use super::world::{DOCS, World, of_relation, of_type, tuple};
@@ -89,4 +91,21 @@ fn a_backup_is_taken_back_before_a_rename_and_after_it() {
         assert_eq!(restored.engine.list_schemas(world.store).unwrap().len(), schemas);
         assert!(restored.check(right, &At::Head));
     }
+}
+
+#[test]
+fn the_past_before_a_change_is_collected_like_any_other() {
+    let world = World::new(DOCS, &["doc:1#owner@user:anne", "doc:1#viewer@user:bob"]);
+    let then = world.newest();
+    let mut change = world.change(&DOCS.replace("owner", "boss"));
+    change.renames = vec![of_relation("doc#owner=boss")];
+    let made = world.apply(change).applied.unwrap().token;
+    world.write(&["doc:2#boss@user:carl"]);
+    let collect =
+        |time| world.engine.collect(world.store, Some(time), &mut |_| ControlFlow::Continue(())).unwrap();
+    assert_eq!(collect(made.time).oldest, made.revision);
+    let at = At::Token(then);
+    let request = ReadRequest { store: world.store, filter: Default::default(), after: None, at };
+    assert!(world.engine.read(&request, &mut |_| ControlFlow::Continue(())).is_err());
+    assert!(world.check("doc:1#can_view@user:anne", &At::Token(world.engine.seal(&made))));
 }

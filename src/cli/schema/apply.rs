@@ -98,7 +98,11 @@ pub(super) fn run(args: ApplyArgs, out: &mut Output) -> anyhow::Result<Exit> {
 fn text(form: &ApplyForm, is_refused: bool) -> String {
     let mut lines = Vec::new();
     if form.silenced.tuples > 0 {
-        let would = if form.applied { "are" } else { "would be" };
+        let would = match (form.applied, form.silenced.tuples) {
+            (false, _) => "would be",
+            (true, 1) => "is",
+            (true, _) => "are",
+        };
         lines.push(format!("{} {would} silenced", tuples_text(form.silenced.tuples)));
         lines.push(groups_text(&form.silenced, true));
     }
