@@ -19,7 +19,7 @@ use super::write_schema::SchemaInput;
 use super::{At, Engine, Shared};
 use crate::eval::Program;
 use crate::storage::{Change, Row, StateReader, StoreRecord, TupleReader};
-use crate::tuple::{Revision, SchemaId, StoreId, Token, TupleError, TupleKey, TupleRef};
+use crate::tuple::{Revision, SchemaId, StoreId, Token, Tuple, TupleError, TupleKey, TupleRef};
 
 /// A change of the schema together with what it asks of the tuples, or a change of tuples alone.
 #[derive(Debug, Clone)]
@@ -31,7 +31,7 @@ pub struct ApplyRequest {
     /// What it calls otherwise than the schema before: the tuples move along.
     pub renames: Vec<Rename>,
     /// Tuples to be there afterwards, as the new schema calls them.
-    pub writes: Vec<crate::tuple::Tuple>,
+    pub writes: Vec<Tuple>,
     /// Tuples to be gone afterwards, as they are stored before.
     pub deletes: Vec<TupleKey>,
     /// What has to be true before.

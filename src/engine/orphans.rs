@@ -9,7 +9,7 @@ use super::tuple_groups::{TupleGroups, tuple_of};
 use super::write_schema::SchemaInput;
 use super::{At, Engine};
 use crate::eval::Program;
-use crate::storage::{Change, StateReader, TupleFilter, TupleReader};
+use crate::storage::{Change, Row, StateReader, TupleFilter, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleKey, TupleRef};
 
 /// Tuples that are removed as one revision.
@@ -146,6 +146,6 @@ impl Orphans<'_> {
     }
 }
 
-fn rejection(program: &Program, tuple: TupleRef<'_>, row: &crate::storage::Row) -> Option<Rejection> {
+fn rejection(program: &Program, tuple: TupleRef<'_>, row: &Row) -> Option<Rejection> {
     admit_stored_key(program.schema(), tuple, row.condition.as_ref()).err()
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::error::EngineError;
 use super::write::WriteRefusal;
 use crate::storage::{ChangeKind, ChangeRecord, StateReader, StorageError};
-use crate::tuple::{Relation, Revision, Token, check_type_name};
+use crate::tuple::{Relation, Revision, SchemaId, Token, check_type_name};
 
 /// Entries of the change log that are looked at: all other writes wait for it.
 const ENTRIES_MAX: u64 = 100_000;
@@ -109,10 +109,7 @@ pub(super) fn touched(
 }
 
 /// Every schema has an id of its own: so another one in force is one that was written since.
-fn schema_at(
-    head: &StateReader<'_>,
-    revision: Revision,
-) -> Result<Option<crate::tuple::SchemaId>, StorageError> {
+fn schema_at(head: &StateReader<'_>, revision: Revision) -> Result<Option<SchemaId>, StorageError> {
     match revision {
         Revision::ZERO => Ok(None),
         revision => Ok(head.record(revision)?.schema),

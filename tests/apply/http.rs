@@ -1,3 +1,4 @@
+use std::io::{BufRead as _, BufReader};
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -119,6 +120,15 @@ fn a_change_is_tried_refused_and_made() {
             "\"deleted\" doc:1#viewer",
             "\"written\" doc:2#boss"
         ]
+    );
+    let watched = ureq::get(format!("{}/stores/{}/watch?after=oldest", server.url, client.store));
+    let events = BufReader::new(watched.call().unwrap().into_body().into_reader()).lines();
+    let data = events.filter_map(|line| Some(line.unwrap().strip_prefix("data: ")?.to_owned()));
+    let events = data.map(|text| serde_json::from_str::<Value>(&text).unwrap());
+    let seen: Vec<Value> = events.filter(|event| event["revision"] == 3).take(4).collect();
+    assert_eq!(
+        (entry(&seen[0]), entry(&seen[3])),
+        ("\"written\" doc:1#boss".into(), "\"written\" doc:2#boss".into())
     );
     let (_, validated) = client.send("POST", "/validate", &Value::Null);
     assert_eq!(validated["findings_total"], 0);
