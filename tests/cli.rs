@@ -10,6 +10,8 @@ mod cli {
 
     /// backup …, restore
     mod backups;
+    /// schema apply, orphans, diff
+    mod changes;
     /// Tuples in files of every format.
     mod files;
     /// Everything that a person can get wrong, and what the program says to it.

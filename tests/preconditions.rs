@@ -20,6 +20,8 @@ mod preconditions {
     mod races;
     /// What else a write is refused for, duplicates and missing tuples.
     mod refusals;
+    /// What the change log since a token has.
+    mod untouched;
 }
 
 use std::collections::BTreeSet;

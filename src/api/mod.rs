@@ -3,6 +3,7 @@
 mod app;
 mod authzen;
 mod body;
+mod change_forms;
 mod error;
 mod expansion;
 mod fields;
@@ -17,6 +18,7 @@ mod watchers;
 mod wire;
 
 pub use app::ApiLimits;
+pub use change_forms::{ApplyForm, OrphanForm, RemovedForm, TupleGroupForm, TupleGroupsForm};
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
     BackupDoneForm, BackupForm, BackupStoreForm, CollectForm, CompactedForm, DecisionsForm, DeletedForm,

@@ -1,7 +1,9 @@
 //! From the errors of verbs to those of the API, in OpenFGA's words.
 
 use super::error::{ApiError, Code};
-use crate::engine::{ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal};
+use crate::engine::{
+    ApplyRefusal, ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal,
+};
 use crate::tuple::{ObjectRef, Subject, SubjectRef, Tuple, TupleKey, TupleRef, check_relation_name};
 
 const TOO_COMPLEX: &str = "Authorization Model resolution required too many rewrite rules to be resolved. Check your \
@@ -18,6 +20,7 @@ impl From<EngineError> for ApiError {
             EngineError::Eval(error) => ApiError::from(error),
             EngineError::Storage(error) => storage_error(&error),
             EngineError::Refused(refusal) => refusal_error(&refusal),
+            EngineError::NotApplied(refusal) => apply_error(&refusal),
             EngineError::NoSchema(store) => no_schema(&store.to_string()),
             EngineError::UnknownSchema { schema, .. } => unknown_schema(&schema.to_string()),
             EngineError::Schema(problems) => match problems.openfga_error() {
@@ -133,9 +136,28 @@ fn refusal_error(refusal: &WriteRefusal) -> ApiError {
         ),
         WriteRefusal::TooManyPreconditions { .. }
         | WriteRefusal::PreconditionsTooWide(_)
+        | WriteRefusal::TooMuchSince(_)
         | WriteRefusal::TooManyDeleted(_) => ApiError::new(Code::ExceededEntityLimit, refusal.to_string()),
         WriteRefusal::Precondition { .. } => ApiError::new(Code::Conflict, refusal.to_string()),
     }
+}
+
+fn apply_error(refusal: &ApplyRefusal) -> ApiError {
+    let code = match refusal {
+        ApplyRefusal::Empty => Code::InvalidWriteInput,
+        ApplyRefusal::RenameWithoutSchema(_)
+        | ApplyRefusal::UnknownOld(_)
+        | ApplyRefusal::UnknownNew(_)
+        | ApplyRefusal::RenamedTwice(_)
+        | ApplyRefusal::Unnameable { .. } => Code::ValidationError,
+        ApplyRefusal::TooManyMoved(_) => Code::ExceededEntityLimit,
+        ApplyRefusal::Lands { .. }
+        | ApplyRefusal::TooMuchMeanwhile(_)
+        | ApplyRefusal::PurgedMeanwhile
+        | ApplyRefusal::SchemaMeanwhile
+        | ApplyRefusal::Silences(_) => Code::Conflict,
+    };
+    ApiError::new(code, refusal.to_string())
 }
 
 pub(super) fn too_many_tuples(limit: usize) -> ApiError {

@@ -355,3 +355,38 @@ pub(super) struct BackupRequest {
     pub(super) directory: Option<String>,
     pub(super) keep: Option<usize>,
 }
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ApplyRequest {
+    /// OpenFGA's JSON form.
+    pub(super) schema: Option<serde_json::Map<String, Value>>,
+    #[serde(deserialize_with = "messages")]
+    pub(super) renames: Option<Vec<RenameItem>>,
+    #[serde(deserialize_with = "message")]
+    pub(super) writes: Option<Writes>,
+    #[serde(deserialize_with = "message")]
+    pub(super) deletes: Option<Deletes>,
+    pub(super) preconditions: Option<Vec<String>>,
+    pub(super) dry_run: Option<bool>,
+    pub(super) allow_silenced: Option<bool>,
+}
+
+/// Either of a type, or of a relation as `TYPE#RELATION`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RenameItem {
+    #[serde(rename = "type")]
+    pub(super) object_type: Option<String>,
+    pub(super) relation: Option<String>,
+    pub(super) to: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct OrphansRequest {
+    /// OpenFGA's JSON form.
+    pub(super) schema: Option<serde_json::Map<String, Value>>,
+    pub(super) schema_id: Option<String>,
+    pub(super) limit: Option<u64>,
+}

@@ -11,12 +11,14 @@ use anyhow::{Context as _, bail};
 use super::output::{Misunderstood, tell};
 use super::remote::{Client, ServerUrl};
 use crate::api::{
-    BackupDoneForm, CollectForm, CompactedForm, DeletedForm, PeriodForm, PurgeForm, RetentionForm,
-    SchemaForm, SchemaInfoForm, StatsForm, StoreForm, URL_FILE, ValidationForm, parse_retention,
+    ApplyForm, BackupDoneForm, CollectForm, CompactedForm, DeletedForm, OrphanForm, PeriodForm, PurgeForm,
+    RemovedForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, TupleGroupsForm, URL_FILE,
+    ValidationForm, parse_retention,
 };
 use crate::engine::{
-    At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest, Engine, ExpandRequest,
-    ReadRequest, Settings, StorageError, UsersetNode, WriteRequest,
+    ApplyRefusal, ApplyRequest, At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest,
+    Engine, EngineError, ExpandRequest, OrphansUnder, ReadRequest, Settings, StorageError, UsersetNode,
+    WriteRequest,
 };
 use crate::eval::Work;
 use crate::schema::Tree;
@@ -72,6 +74,12 @@ pub(super) struct Change {
     pub(super) kind: ChangeKind,
     /// None: of a purge.
     pub(super) tuple: Option<Tuple>,
+}
+
+/// A part of the answer about orphans: first how many there are, then one after the other.
+pub(super) enum OrphanPart {
+    Groups(TupleGroupsForm),
+    Orphan(OrphanForm),
 }
 
 /// Opens a data directory for this process alone.
@@ -217,6 +225,61 @@ impl Target {
                 })
             }
             Target::Remote(client) => client.write_schema(store, tree),
+        }
+    }
+
+    /// A change that silences tuples although it may not is answered like one that was only tried.
+    pub(super) fn apply(&self, request: ApplyRequest) -> anyhow::Result<ApplyForm> {
+        match self {
+            Target::Local(engine) => match engine.apply(request) {
+                Ok(answer) => Ok(ApplyForm::of(engine, &answer)),
+                Err(EngineError::NotApplied(ApplyRefusal::Silences(report))) => Ok(ApplyForm::from(&*report)),
+                Err(error) => Err(error.into()),
+            },
+            Target::Remote(client) => client.apply(&request),
+        }
+    }
+
+    /// Visits what a schema does not let in: how many tuples, then at most `limit` of them.
+    pub(super) fn orphans(
+        &self,
+        store: StoreId,
+        under: &OrphansUnder,
+        limit: u64,
+        visit: &mut dyn FnMut(OrphanPart) -> ControlFlow<()>,
+    ) -> anyhow::Result<()> {
+        let engine = match self {
+            Target::Local(engine) => engine,
+            Target::Remote(client) => return client.orphans(store, under, limit, visit),
+        };
+        let orphans = engine.orphans(store, under)?;
+        let groups = TupleGroupsForm::from(&orphans.groups()?);
+        let mut left = limit.min(groups.tuples);
+        if visit(OrphanPart::Groups(groups)).is_continue() && left > 0 {
+            orphans.visit(&mut |tuple, reason| {
+                left -= 1;
+                let flow = visit(OrphanPart::Orphan(OrphanForm::new(&tuple, reason)));
+                if left == 0 { ControlFlow::Break(()) } else { flow }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// `progress` is told how many were removed so far, as far as that is known here.
+    pub(super) fn remove_orphans(
+        &self,
+        store: StoreId,
+        progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<(RemovedForm, String)> {
+        match self {
+            Target::Local(engine) => {
+                let answer = engine.remove_orphans(store, &mut |removed| {
+                    progress(removed);
+                    ControlFlow::Continue(())
+                })?;
+                Ok((RemovedForm::from(&answer), engine.seal(&answer.token)))
+            }
+            Target::Remote(client) => client.remove_orphans(store),
         }
     }
 

@@ -32,7 +32,8 @@ Files: .csv (object,relation,subject or OpenFGA's columns), .jsonl, .json/.yaml 
 
 Preconditions, true of the state before the write:
   exists TUPLE · absent TUPLE · at-least N FILTER · at-most N FILTER · unchanged FILTER since TOKEN
-  a FILTER is [TYPE:[ID]][#RELATION][@SUBJECT]")]
+  untouched REL[,REL…] since TOKEN
+  a FILTER is [TYPE:[ID]][#RELATION][@SUBJECT]; a REL is TYPE#RELATION, TYPE#*, *, or `schema`")]
 pub(super) struct WriteArgs {
     /// Tuples to write: OBJECT#RELATION@SUBJECT
     #[arg(value_name = "TUPLE")]

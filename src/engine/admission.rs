@@ -72,6 +72,20 @@ pub enum Rejection {
 }
 
 impl Rejection {
+    /// The reason by name: the same whatever the tuple.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Rejection::UnknownType { .. } => "unknown_type",
+            Rejection::UnknownRelation { .. } => "unknown_relation",
+            Rejection::NotAssignable(_) => "not_assignable",
+            Rejection::NotAllowed { .. } => "not_allowed",
+            Rejection::ConditionMissing { .. } => "condition_missing",
+            Rejection::ConditionNotAllowed { .. } => "condition_not_allowed",
+            Rejection::ConditionContext { .. } => "condition_context",
+            Rejection::Implicit => "implicit",
+        }
+    }
+
     pub(super) fn refused(tuple: &Tuple, reason: Rejection) -> WriteRefusal {
         WriteRefusal::Rejected { tuple: tuple.to_string(), reason }
     }

@@ -1,5 +1,6 @@
 //! Why a verb did not do what was asked.
 
+use super::apply::ApplyRefusal;
 use super::precondition::PreconditionError;
 use super::write::WriteRefusal;
 use crate::analysis::Bound;
@@ -64,6 +65,9 @@ pub enum EngineError {
     /// The write was refused.
     #[error(transparent)]
     Refused(#[from] WriteRefusal),
+    /// A change of the schema was refused.
+    #[error(transparent)]
+    NotApplied(#[from] ApplyRefusal),
     /// A text that is no precondition.
     #[error(transparent)]
     Precondition(#[from] PreconditionError),

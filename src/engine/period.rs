@@ -316,7 +316,8 @@ impl Search<'_, '_> {
             }
             ControlFlow::Continue(())
         })?;
-        let is_schema = changes.is_empty() && self.schemas.contains(&revision);
+        // Of a schema that moves tuples, it is the schema that did it.
+        let is_schema = self.schemas.contains(&revision);
         let cause = if is_schema { Cause::Schema } else { Cause::Changes(changes) };
         Ok(Moment { time, revision, cause })
     }

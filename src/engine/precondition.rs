@@ -4,10 +4,17 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::str::FromStr;
 
+use super::Engine;
 use super::error::EngineError;
-use super::write::{PRECONDITION_ROWS_MAX, WriteRefusal};
-use crate::storage::{Database, FilterError, TupleFilter, TupleReader};
+use super::untouched::{Area, touched};
+use super::write::WriteRefusal;
+use crate::storage::{Database, FilterError, StoreRecord, TupleFilter, TupleReader};
 use crate::tuple::{Token, TupleError, TupleKey};
+
+/// Preconditions of one write.
+const PRECONDITIONS_MAX: usize = 100;
+/// Tuples that the preconditions of one write look at: all other writes wait for them.
+const PRECONDITION_ROWS_MAX: u64 = 1_000_000;
 
 /// What has to be true before a write. Counted and looked up in the state that the write finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub enum Precondition {
     AtMost(u64, TupleFilter),
     /// `unchanged FILTER since TOKEN`: the tuples that match are the ones that matched then, none written again.
     Unchanged(TupleFilter, String),
+    /// `untouched REL[,REL…] since TOKEN`: the change log since then has nothing about these relations, or the schema.
+    Untouched(Vec<Area>, String),
 }
 
 /// A text that is no precondition.
@@ -29,7 +38,7 @@ pub enum Precondition {
 pub enum PreconditionError {
     /// Its first words are unknown.
     #[error(
-        "`{0}` is no precondition: write `exists TUPLE`, `absent TUPLE`, `at-least N FILTER`, `at-most N FILTER` or `unchanged FILTER since TOKEN`"
+        "`{0}` is no precondition: write `exists TUPLE`, `absent TUPLE`, `at-least N FILTER`, `at-most N FILTER`, `unchanged FILTER since TOKEN` or `untouched REL[,REL…] since TOKEN`"
     )]
     Unknown(String),
     /// Its tuple cannot be read.
@@ -48,11 +57,79 @@ pub enum PreconditionError {
         /// What is wrong.
         cause: FilterError,
     },
+    /// What is to be untouched cannot be read.
+    #[error(
+        "precondition `{text}`: `{area}` is neither `TYPE#RELATION`, `TYPE#*`, `*` for any relation of any type, nor `schema`"
+    )]
+    Area {
+        /// As given.
+        text: String,
+        /// The part of it that is none of these.
+        area: String,
+    },
+}
+
+/// The preconditions of a write, with their tokens opened.
+pub(super) struct Preconditions(Vec<(Precondition, Option<Token>)>);
+
+impl Engine {
+    /// Opens the tokens, so that a foreign one is refused before the writer is bothered.
+    pub(super) fn open_preconditions(
+        &self,
+        store: &StoreRecord,
+        given: &[Precondition],
+    ) -> Result<Preconditions, EngineError> {
+        let mut opened = Vec::with_capacity(given.len());
+        for precondition in given {
+            let token = precondition.token().map(|text| self.open_token(store, text)).transpose()?;
+            opened.push((precondition.clone(), token));
+        }
+        Ok(Preconditions(opened))
+    }
+}
+
+impl Preconditions {
+    /// Refuses more than a write may have.
+    pub(super) fn check_number(given: &[Precondition]) -> Result<(), WriteRefusal> {
+        let (found, limit) = (given.len(), PRECONDITIONS_MAX);
+        if found > limit { Err(WriteRefusal::TooManyPreconditions { found, limit }) } else { Ok(()) }
+    }
+
+    /// Whether one of them asks the change log, in which the writes before it have to be.
+    pub(super) fn ask_the_log(&self) -> bool {
+        self.0.iter().any(|(precondition, _)| matches!(precondition, Precondition::Untouched(..)))
+    }
+
+    /// Refuses when one of them does not hold in a state.
+    pub(super) fn hold(
+        &self,
+        state: &dyn TupleReader,
+        database: &Database,
+        store: u32,
+    ) -> Result<(), EngineError> {
+        let mut rows = PRECONDITION_ROWS_MAX;
+        for (precondition, token) in &self.0 {
+            let past = token.map(|token| (database, store, token));
+            if let Some(found) = precondition.violation(state, past, &mut rows)? {
+                let precondition = precondition.to_string();
+                return Err(WriteRefusal::Precondition { precondition, found }.into());
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Precondition {
-    /// None when it holds, else what was found instead. `since` is the opened token of [`Precondition::Unchanged`].
-    pub(super) fn violation(
+    /// The token that it compares with.
+    fn token(&self) -> Option<&str> {
+        match self {
+            Precondition::Unchanged(_, token) | Precondition::Untouched(_, token) => Some(token),
+            _ => None,
+        }
+    }
+
+    /// None when it holds, else what was found instead. `past` has the opened token of those that compare with one.
+    fn violation(
         &self,
         state: &dyn TupleReader,
         past: Option<(&Database, u32, Token)>,
@@ -99,6 +176,10 @@ impl Precondition {
                     }
                     written => written,
                 }
+            }
+            Precondition::Untouched(areas, _) => {
+                let Some((database, store, token)) = past else { return Ok(None) };
+                touched(areas, &database.head(store)?, token)?
             }
         };
         Ok(found)
@@ -155,6 +236,17 @@ impl FromStr for Precondition {
                 let (matched, token) = rest.rsplit_once(" since ").ok_or_else(unknown)?;
                 Ok(Precondition::Unchanged(filter(matched)?, token.trim().to_owned()))
             }
+            "untouched" => {
+                let (areas, token) = rest.rsplit_once(" since ").ok_or_else(unknown)?;
+                let area = |area: &str| {
+                    area.trim().parse().map_err(|()| PreconditionError::Area {
+                        text: text.to_owned(),
+                        area: area.trim().to_owned(),
+                    })
+                };
+                let areas = areas.split(',').map(area).collect::<Result<_, _>>()?;
+                Ok(Precondition::Untouched(areas, token.trim().to_owned()))
+            }
             _ => Err(unknown()),
         }
     }
@@ -173,6 +265,10 @@ impl fmt::Display for Precondition {
             Precondition::AtLeast(number, filter) => write!(f, "at-least {number} {}", show(filter)),
             Precondition::AtMost(number, filter) => write!(f, "at-most {number} {}", show(filter)),
             Precondition::Unchanged(filter, token) => write!(f, "unchanged {} since {token}", show(filter)),
+            Precondition::Untouched(areas, token) => {
+                let areas: Vec<String> = areas.iter().map(Area::to_string).collect();
+                write!(f, "untouched {} since {token}", areas.join(","))
+            }
         }
     }
 }

@@ -19,6 +19,8 @@ pub struct Settings {
     pub write_tuples_max: usize,
     /// Tuples deleted by filter as one revision.
     pub delete_tuples_max: usize,
+    /// Tuples that renames move in one revision: each is deleted in one place and written in another.
+    pub move_tuples_max: usize,
 }
 
 impl Default for Settings {
@@ -30,6 +32,7 @@ impl Default for Settings {
             schema_limits: SchemaLimits::default(),
             write_tuples_max: 1_000_000,
             delete_tuples_max: 1_000_000,
+            move_tuples_max: 500_000,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::admission::{Rejection, admit_stored};
 use super::digest::digest;
 use super::error::EngineError;
-use super::precondition::Precondition;
+use super::precondition::{Precondition, Preconditions};
 use super::{Engine, Shared};
 use crate::storage::{Change, Once, Row, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleKey};
@@ -91,6 +91,11 @@ pub enum WriteRefusal {
     /// Its preconditions need too much of the state.
     #[error("more than {0} tuples match the preconditions: narrow their filters, or lower their numbers")]
     PreconditionsTooWide(u64),
+    /// A precondition would have to follow the change log too far.
+    #[error(
+        "more than {0} changes were made since the token of a precondition: look again, and pass a newer token"
+    )]
+    TooMuchSince(u64),
     /// A tuple is in it twice.
     #[error("tuple `{0}` is in the write twice: name it once")]
     Repeated(String),
@@ -139,27 +144,20 @@ impl Engine {
         let once = key.map(|key| Once { key: digest(&[key]), request: request.digest() });
         let store = self.store(request.store)?;
         check_shape(&request, self.settings().write_tuples_max)?;
-        // Tokens are opened here, so that a foreign one is refused before the writer is bothered.
-        let mut preconditions = Vec::with_capacity(request.preconditions.len());
-        for precondition in &request.preconditions {
-            let token = match precondition {
-                Precondition::Unchanged(_, text) => Some(self.open_token(&store, text)?),
-                _ => None,
-            };
-            preconditions.push((precondition.clone(), token));
-        }
+        let preconditions = self.open_preconditions(&store, &request.preconditions)?;
+        let is_first = preconditions.ask_the_log();
         let id = store.id;
         let plan = Plan { shared: Arc::clone(&self.shared), store: store.number, id, request, preconditions };
         let (used, schema_used) = std::sync::mpsc::sync_channel(1);
-        let commit = self.writer.write_once::<EngineError>(
-            id,
-            once,
-            Box::new(move |state, schema| {
-                // The receiver is there until the write is answered.
-                let _ = used.send(plan.request.schema.or(schema));
-                plan.run(state, schema)
-            }),
-        )?;
+        let run = Box::new(move |state: &dyn TupleReader, schema| {
+            // The receiver is there until the write is answered.
+            let _ = used.send(plan.request.schema.or(schema));
+            plan.run(state, schema)
+        });
+        let commit = match is_first {
+            true => self.writer.write_first::<EngineError>(id, once, run)?,
+            false => self.writer.write_once::<EngineError>(id, once, run)?,
+        };
         Ok(WriteAnswer {
             token: self.token(id, commit.revision, commit.time),
             changed: commit.changes,
@@ -181,11 +179,6 @@ impl WriteRequest {
     }
 }
 
-/// Preconditions of one write.
-const PRECONDITIONS_MAX: usize = 100;
-/// Tuples that the preconditions of one write look at: all other writes wait for them.
-pub(super) const PRECONDITION_ROWS_MAX: u64 = 1_000_000;
-
 /// What can be said about a write without any state.
 fn check_shape(request: &WriteRequest, limit: usize) -> Result<(), WriteRefusal> {
     let found = request.writes.len() + request.deletes.len();
@@ -195,12 +188,14 @@ fn check_shape(request: &WriteRequest, limit: usize) -> Result<(), WriteRefusal>
     if found > limit {
         return Err(WriteRefusal::TooManyTuples { found, limit });
     }
-    let preconditions = request.preconditions.len();
-    if preconditions > PRECONDITIONS_MAX {
-        return Err(WriteRefusal::TooManyPreconditions { found: preconditions, limit: PRECONDITIONS_MAX });
-    }
-    let mut seen = HashSet::with_capacity(found);
-    for key in request.deletes.iter().chain(request.writes.iter().map(|tuple| &tuple.key)) {
+    Preconditions::check_number(&request.preconditions)?;
+    check_unrepeated(&request.writes, &request.deletes)
+}
+
+/// Refuses a tuple that is named twice.
+pub(super) fn check_unrepeated(writes: &[Tuple], deletes: &[TupleKey]) -> Result<(), WriteRefusal> {
+    let mut seen = HashSet::with_capacity(writes.len() + deletes.len());
+    for key in deletes.iter().chain(writes.iter().map(|tuple| &tuple.key)) {
         if !seen.insert(key) {
             return Err(WriteRefusal::Repeated(key.to_string()));
         }
@@ -214,7 +209,7 @@ struct Plan {
     store: u32,
     id: StoreId,
     request: WriteRequest,
-    preconditions: Vec<(Precondition, Option<Token>)>,
+    preconditions: Preconditions,
 }
 
 impl Plan {
@@ -223,14 +218,7 @@ impl Plan {
         let database = &self.shared.database;
         let schema = self.request.schema.or(in_force).ok_or(EngineError::NoSchema(self.id))?;
         let program = self.shared.programs.get(database, self.store, schema)?;
-        let mut rows = PRECONDITION_ROWS_MAX;
-        for (precondition, token) in &self.preconditions {
-            let past = token.map(|token| (&**database, self.store, token));
-            if let Some(found) = precondition.violation(state, past, &mut rows)? {
-                let precondition = precondition.to_string();
-                return Err(WriteRefusal::Precondition { precondition, found }.into());
-            }
-        }
+        self.preconditions.hold(state, database, self.store)?;
         let mut changes = Vec::with_capacity(self.request.deletes.len() + self.request.writes.len());
         for key in &self.request.deletes {
             // Not held against the schema: tuples of relations that are gone must be deletable.
@@ -251,17 +239,25 @@ impl Plan {
 
     /// Whether a tuple is to be written, given what is there.
     fn is_wanted(&self, state: &dyn TupleReader, tuple: &Tuple) -> Result<bool, EngineError> {
-        let Some(row) = state.get(tuple.key.as_ref())? else { return Ok(true) };
-        let is_same = is_same(&row, tuple);
-        match self.request.on_duplicate {
-            OnDuplicate::Error => Err(WriteRefusal::Exists(tuple.key.to_string()).into()),
+        match state.get(tuple.key.as_ref())? {
+            None => Ok(true),
+            Some(row) => Ok(self.request.on_duplicate.is_wanted(tuple, is_same(&row, tuple))?),
+        }
+    }
+}
+
+impl OnDuplicate {
+    /// Whether a tuple is to be written although it is there, `is_same`: with the same condition and expiry.
+    pub(super) fn is_wanted(self, tuple: &Tuple, is_same: bool) -> Result<bool, WriteRefusal> {
+        match self {
+            OnDuplicate::Error => Err(WriteRefusal::Exists(tuple.key.to_string())),
             OnDuplicate::Ignore if is_same => Ok(false),
-            OnDuplicate::Ignore => Err(WriteRefusal::ExistsOtherwise(tuple.key.to_string()).into()),
+            OnDuplicate::Ignore => Err(WriteRefusal::ExistsOtherwise(tuple.key.to_string())),
             OnDuplicate::Replace => Ok(!is_same),
         }
     }
 }
 
-fn is_same(row: &Row, tuple: &Tuple) -> bool {
+pub(super) fn is_same(row: &Row, tuple: &Tuple) -> bool {
     row.condition == tuple.condition && row.expires_at == tuple.expires_at
 }

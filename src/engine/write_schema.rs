@@ -1,13 +1,36 @@
 //! Write a schema: it is in force from its revision on. Schemas are immutable; a new one does not touch the old.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::Engine;
 use super::error::EngineError;
 use crate::eval::Program;
-use crate::schema::{Schema, Tree, read_json_within};
+use crate::schema::{Limits, Problems, Schema, Tree, read_json_within};
 use crate::storage::Change;
 use crate::tuple::{SchemaId, StoreId, Token};
+
+/// A schema that is not stored.
+#[derive(Debug, Clone)]
+pub enum SchemaInput {
+    /// As its tree.
+    Tree(Box<Tree>),
+    /// In OpenFGA's JSON form.
+    Json(serde_json::Value),
+}
+
+impl SchemaInput {
+    /// The tree, and what it comes to.
+    pub(super) fn resolve(&self, limits: &Limits) -> Result<(Cow<'_, Tree>, Schema), Problems> {
+        match self {
+            SchemaInput::Tree(tree) => Ok((Cow::Borrowed(tree), Schema::resolve_within(tree, limits)?)),
+            SchemaInput::Json(document) => {
+                let (tree, schema) = read_json_within("body", document, limits)?;
+                Ok((Cow::Owned(tree), schema))
+            }
+        }
+    }
+}
 
 /// A schema that was written.
 #[derive(Debug, Clone)]

@@ -23,6 +23,7 @@ pub mod resolved;
 pub mod tree;
 
 mod code;
+mod compare;
 mod expressions;
 mod graph;
 mod index;
@@ -45,6 +46,7 @@ mod suggest;
 mod wire_size;
 
 pub use code::ProblemCode;
+pub use compare::{Defined, Difference, DifferenceKind, compare};
 pub use graph::{Edge, EdgeKind, Entry, Reach, RelationGraph, to_dot};
 pub use limits::{
     CONDITIONS_MAX, Limits, MODEL_BYTES_MAX, NESTING_MAX, PARAMETERS_MAX, PROBLEMS_MAX, TEXT_BYTES_MAX,

@@ -3,7 +3,7 @@
 use super::lex;
 use super::parse::{self, words::NameKind};
 use super::tree::{
-    Comment, ConditionDefinition, Expression, ExpressionKind, Header, Name, ParameterType,
+    Comment, ConditionDefinition, Expression, ExpressionKind, Header, Name, Parameter, ParameterType,
     RelationDefinition, Tree, Trivia, TypeDefinition, TypeRestriction, TypeRestrictionShape,
 };
 
@@ -113,7 +113,7 @@ impl Printer {
         if parameters.is_empty() {
             return Err(PrintError::Expression(name.to_string()));
         }
-        self.line("", &condition.trivia, &format!("condition {name}({}) {{", parameters.join(", ")));
+        self.line("", &condition.trivia, &format!("{} {{", condition_head(name, &parameters)));
         self.body(condition);
         let closing = Trivia { trailing: condition.closing_comment.clone(), ..Trivia::default() };
         self.line("", &closing, "}");
@@ -165,6 +165,26 @@ impl Printer {
             self.out.push('\n');
         }
     }
+}
+
+/// The definition of a relation; none: the language cannot say it.
+pub(super) fn definition(relation: &RelationDefinition) -> Option<String> {
+    relation_text("", relation).ok()
+}
+
+/// How the definition of a condition begins.
+pub(super) fn condition_head(name: &str, parameters: &[String]) -> String {
+    format!("condition {name}({})", parameters.join(", "))
+}
+
+/// A parameter of a condition, also one that only the JSON form can hold.
+pub(super) fn parameter(parameter: &Parameter) -> String {
+    fn kind(of: &ParameterType) -> String {
+        let inner: Vec<String> = of.generics.iter().map(kind).collect();
+        let name = of.name.as_str();
+        if inner.is_empty() { name.to_owned() } else { format!("{name}<{}>", inner.join(", ")) }
+    }
+    format!("{}: {}", parameter.name.text, kind(&parameter.kind))
 }
 
 fn relation_text(object_type: &str, relation: &RelationDefinition) -> Result<String, PrintError> {

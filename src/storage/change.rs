@@ -25,7 +25,7 @@ pub enum Change {
 pub enum RevisionKind {
     /// Tuples were written or deleted.
     Tuples,
-    /// A schema was written.
+    /// A schema was written, and perhaps tuples with it.
     Schema,
     /// Tuples that had ended by their expiry were collected.
     Expiry,

@@ -58,7 +58,9 @@ impl<'d> Generator<'d> {
         let operation = *one_of(choices, operations);
         let store = match (operation.method.as_str(), operation.path.as_str()) {
             ("delete", _) => one_of(choices, &self.pool.victims),
-            ("post", path) if path.ends_with("/authorization-models") => &self.pool.models.id,
+            ("post", path) if path.ends_with("/authorization-models") || path.ends_with("/apply") => {
+                &self.pool.models.id
+            }
             _ if choices.random_bool(0.03) => one_of(choices, &self.pool.victims),
             _ => &self.pool.play.id,
         };

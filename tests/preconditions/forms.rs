@@ -184,6 +184,8 @@ fn texts_are_read_as_they_are_printed() {
         "at-most 0 doc:",
         "at-most 1 #owner@user:",
         "unchanged doc:1#viewer@user:* since AQID",
+        "untouched doc#viewer since AQID",
+        "untouched doc#viewer,group#*,schema,* since AQID",
     ] {
         assert_eq!(text.parse::<Precondition>().unwrap().to_string(), text);
         let padded = format!("  {}  ", text.replacen(' ', "   ", 1));

@@ -1,5 +1,6 @@
 //! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
 
+mod apply;
 mod assertions;
 mod backup;
 mod bulk;
@@ -11,7 +12,9 @@ mod import;
 mod list_objects;
 mod list_users;
 mod lists;
+mod orphans;
 mod past;
+mod pieces;
 mod read;
 mod schema_log;
 mod schemas;
@@ -58,6 +61,9 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/stats", get(stats::stats))
         .route("/stores/{store}/schemas", get(schema_log::list))
         .route("/stores/{store}/schema", get(schema_log::find))
+        .route("/stores/{store}/apply", post(apply::apply))
+        .route("/stores/{store}/orphans", get(orphans::list).post(orphans::list_under))
+        .route("/stores/{store}/orphans/remove", post(orphans::remove))
         .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))
         .route("/stores/{store}/collect", post(past::collect))
         .route("/stores/{store}/purge", post(past::purge))

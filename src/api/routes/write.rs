@@ -15,7 +15,7 @@ use super::super::tuples;
 use super::super::wire::{self, Deletes, OrEmpty, Writes};
 use super::Body;
 use crate::engine::{At, EngineError, OnDuplicate, OnMissing, Precondition, View, WriteRequest};
-use crate::tuple::{StoreId, TupleKey};
+use crate::tuple::{StoreId, Tuple, TupleKey};
 
 pub(super) async fn write(
     State(app): State<App>,
@@ -43,16 +43,22 @@ pub(super) async fn write(
 fn look_at(store: &str, request: &wire::WriteRequest) -> Result<(), ApiError> {
     let mut fields = Fields::of("WriteRequest");
     ids(&mut fields, store, request.authorization_model_id.text());
-    if let Some(Writes { tuple_keys, .. }) = &request.writes {
+    look_at_tuples(&mut fields, request.writes.as_ref(), request.deletes.as_ref());
+    fields.finish()
+}
+
+/// Looks at the fields of the tuples that a request writes and deletes.
+pub(super) fn look_at_tuples(fields: &mut Fields, writes: Option<&Writes>, deletes: Option<&Deletes>) {
+    if let Some(Writes { tuple_keys, .. }) = writes {
         let keys = tuple_keys.as_deref().unwrap_or_default();
         if keys.is_empty() {
             fields.wrong_in(Some("WriteRequestWrites"), "TupleKeys", "value must contain at least 1 item(s)");
         }
         for key in keys {
-            tuples::look_at(&mut fields, key);
+            tuples::look_at(fields, key);
         }
     }
-    if let Some(Deletes { tuple_keys, .. }) = &request.deletes {
+    if let Some(Deletes { tuple_keys, .. }) = deletes {
         let keys = tuple_keys.as_deref().unwrap_or_default();
         if keys.is_empty() {
             fields.wrong_in(
@@ -68,7 +74,6 @@ fn look_at(store: &str, request: &wire::WriteRequest) -> Result<(), ApiError> {
             fields.form_in(message, "Object", key.object.text(), Form::WordOrEmpty(256));
         }
     }
-    fields.finish()
 }
 
 /// A text of our clients' choice, such as a UUID.
@@ -84,50 +89,20 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest, ke
     let in_force = view.schema();
     let named = (!request.authorization_model_id.text().is_empty()).then_some(in_force);
     drop(view);
-    let writes = request.writes.unwrap_or_default();
-    let deletes = request.deletes.unwrap_or_default();
-    let on_duplicate = match writes.on_duplicate.text() {
-        "" | "error" => OnDuplicate::Error,
-        "ignore" => OnDuplicate::Ignore,
-        // Ours.
-        "replace" => OnDuplicate::Replace,
-        other => return Err(ApiError::validation(format!("invalid on_duplicate option: {other}"))),
-    };
-    let on_missing = match deletes.on_missing.text() {
-        "" | "error" => OnMissing::Error,
-        "ignore" => OnMissing::Ignore,
-        other => return Err(ApiError::validation(format!("invalid on_missing option: {other}"))),
-    };
-    let written = writes.tuple_keys.unwrap_or_default();
-    let deleted = deletes.tuple_keys.unwrap_or_default();
-    let limit = app.limits.write_tuples_max;
-    if written.len() + deleted.len() > limit {
-        return Err(too_many_tuples(limit));
-    }
-    let writes: Result<_, ApiError> =
-        written.iter().map(|key| tuples::tuple(key, Code::ValidationError)).collect();
-    let deletes: Result<Vec<Option<TupleKey>>, ApiError> =
-        deleted.iter().map(|key| deleted_key(key, on_missing)).collect();
-    let preconditions: Result<Vec<Precondition>, ApiError> = request
-        .preconditions
-        .unwrap_or_default()
-        .iter()
-        .map(|text| {
-            text.parse()
-                .map_err(|error: crate::engine::PreconditionError| ApiError::validation(error.to_string()))
-        })
-        .collect();
+    let AskedTuples { writes, deletes, deletes_given, on_duplicate, on_missing } =
+        AskedTuples::read(app, request.writes, request.deletes)?;
+    let preconditions = preconditions(request.preconditions)?;
     let request = WriteRequest {
         store: store_id,
-        writes: writes?,
-        deletes: deletes?.into_iter().flatten().collect(),
-        preconditions: preconditions?,
+        writes,
+        deletes,
+        preconditions,
         on_duplicate,
         on_missing,
         schema: named,
     };
     let is_idle = request.writes.is_empty() && request.deletes.is_empty() && request.preconditions.is_empty();
-    if is_idle && !deleted.is_empty() {
+    if is_idle && deletes_given > 0 {
         // Nothing of what is to be gone can be there.
         let token = app.engine.newest(store_id)?;
         return Ok(Answer::json(&json!({})).with(TOKEN, &app.engine.seal(&token)).under(in_force));
@@ -149,6 +124,64 @@ fn apply(app: &App, view: View<'_>, store: &str, request: wire::WriteRequest, ke
         .with(REVISION, &answer.token.revision.to_string())
         .with(CHANGED, &answer.changed.to_string());
     Ok(reply.under(answer.schema.unwrap_or(in_force)))
+}
+
+/// The tuples that a request writes and deletes.
+pub(super) struct AskedTuples {
+    pub(super) writes: Vec<Tuple>,
+    /// Without those that cannot be there, where that is no mistake.
+    pub(super) deletes: Vec<TupleKey>,
+    pub(super) deletes_given: usize,
+    pub(super) on_duplicate: OnDuplicate,
+    pub(super) on_missing: OnMissing,
+}
+
+impl AskedTuples {
+    pub(super) fn read(
+        app: &App,
+        writes: Option<Writes>,
+        deletes: Option<Deletes>,
+    ) -> Result<AskedTuples, ApiError> {
+        let (writes, deletes) = (writes.unwrap_or_default(), deletes.unwrap_or_default());
+        let on_duplicate = match writes.on_duplicate.text() {
+            "" | "error" => OnDuplicate::Error,
+            "ignore" => OnDuplicate::Ignore,
+            // Ours.
+            "replace" => OnDuplicate::Replace,
+            other => return Err(ApiError::validation(format!("invalid on_duplicate option: {other}"))),
+        };
+        let on_missing = match deletes.on_missing.text() {
+            "" | "error" => OnMissing::Error,
+            "ignore" => OnMissing::Ignore,
+            other => return Err(ApiError::validation(format!("invalid on_missing option: {other}"))),
+        };
+        let written = writes.tuple_keys.unwrap_or_default();
+        let deleted = deletes.tuple_keys.unwrap_or_default();
+        let limit = app.limits.write_tuples_max;
+        if written.len() + deleted.len() > limit {
+            return Err(too_many_tuples(limit));
+        }
+        let writes: Result<_, ApiError> =
+            written.iter().map(|key| tuples::tuple(key, Code::ValidationError)).collect();
+        let deletes: Result<Vec<Option<TupleKey>>, ApiError> =
+            deleted.iter().map(|key| deleted_key(key, on_missing)).collect();
+        Ok(AskedTuples {
+            writes: writes?,
+            deletes: deletes?.into_iter().flatten().collect(),
+            deletes_given: deleted.len(),
+            on_duplicate,
+            on_missing,
+        })
+    }
+}
+
+/// Preconditions, each as a text.
+pub(super) fn preconditions(texts: Option<Vec<String>>) -> Result<Vec<Precondition>, ApiError> {
+    let read = |text: &String| {
+        text.parse()
+            .map_err(|error: crate::engine::PreconditionError| ApiError::validation(error.to_string()))
+    };
+    texts.unwrap_or_default().iter().map(read).collect()
 }
 
 /// A tuple to be deleted; one that cannot be written is missing.

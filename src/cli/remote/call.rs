@@ -79,9 +79,16 @@ impl Call<'_> {
     /// # Errors
     /// There is no answer, or it is not one of success.
     pub(super) fn send(self) -> anyhow::Result<Answer> {
+        self.send_for_any()?.successful()
+    }
+
+    /// Sends it, and takes an answer of whatever status.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(super) fn send_for_any(self) -> anyhow::Result<Answer> {
         let url = &self.client.url;
-        let answer = self.exchange().map_err(|cause| NoAnswer::new(url, cause))?;
-        answer.successful()
+        Ok(self.exchange().map_err(|cause| NoAnswer::new(url, cause))?)
     }
 
     /// Sends it, and leaves the body to be read as it comes, however long that takes.

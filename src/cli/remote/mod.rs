@@ -1,6 +1,7 @@
 //! The verbs asked of a server over HTTP: OpenFGA's routes, and ours where those say too little.
 
 mod answer;
+mod apply;
 mod call;
 mod export;
 mod import;

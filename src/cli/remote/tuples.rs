@@ -144,26 +144,36 @@ impl Client {
     }
 }
 
-fn write_json(request: &WriteRequest) -> Value {
+/// `writes` and `deletes`, those of them that there are.
+pub(super) fn tuples_json(
+    (writes, on_duplicate): (&[Tuple], OnDuplicate),
+    (deletes, on_missing): (&[TupleKey], OnMissing),
+) -> Value {
     let key_json = |key: &TupleKey| tuple_json(&Tuple::plain(key.clone()));
     let mut body = json!({});
-    if !request.writes.is_empty() {
-        let on_duplicate = match request.on_duplicate {
+    if !writes.is_empty() {
+        let on_duplicate = match on_duplicate {
             OnDuplicate::Error => "error",
             OnDuplicate::Ignore => "ignore",
             OnDuplicate::Replace => "replace",
         };
-        let keys: Vec<Value> = request.writes.iter().map(tuple_json).collect();
+        let keys: Vec<Value> = writes.iter().map(tuple_json).collect();
         body["writes"] = json!({ "tuple_keys": keys, "on_duplicate": on_duplicate });
     }
-    if !request.deletes.is_empty() {
-        let on_missing = match request.on_missing {
+    if !deletes.is_empty() {
+        let on_missing = match on_missing {
             OnMissing::Error => "error",
             OnMissing::Ignore => "ignore",
         };
-        let keys: Vec<Value> = request.deletes.iter().map(key_json).collect();
+        let keys: Vec<Value> = deletes.iter().map(key_json).collect();
         body["deletes"] = json!({ "tuple_keys": keys, "on_missing": on_missing });
     }
+    body
+}
+
+fn write_json(request: &WriteRequest) -> Value {
+    let mut body =
+        tuples_json((&request.writes, request.on_duplicate), (&request.deletes, request.on_missing));
     if !request.preconditions.is_empty() {
         let texts: Vec<String> = request.preconditions.iter().map(ToString::to_string).collect();
         body["preconditions"] = json!(texts);

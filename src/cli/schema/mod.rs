@@ -1,8 +1,12 @@
 //! `stonetown schema`
 
+mod apply;
+mod diff;
 mod fmt;
 mod graph;
+mod groups;
 mod list;
+mod orphans;
 mod show;
 mod store_test;
 mod test;
@@ -19,7 +23,7 @@ use super::exit::Exit;
 use super::output::Output;
 use crate::schema::{MANIFEST_NAME, Problems, Schema, Tree, read_json, read_modules, read_schema};
 
-/// Validate, format, test, draw, write or show schemas.
+/// Validate, format, test, draw, compare, write, apply or show schemas.
 #[derive(Debug, Subcommand)]
 pub(super) enum SchemaCommand {
     /// Report every problem of schema files, with its place and what would be right
@@ -32,6 +36,12 @@ pub(super) enum SchemaCommand {
     Graph(graph::GraphArgs),
     /// Write a schema into a store: it is in force from then on
     Write(write::WriteArgs),
+    /// Put a schema in force together with what it asks of the tuples, unless it would silence some
+    Apply(apply::ApplyArgs),
+    /// List the stored tuples that a schema does not let in, or remove them
+    Orphans(orphans::OrphansArgs),
+    /// Compare two schema files: types, relations and conditions
+    Diff(diff::DiffArgs),
     /// Print a schema of a store, the one in force unless named
     Show(show::ShowArgs),
     /// List the schemas of a store, newest first
@@ -45,6 +55,9 @@ pub(super) fn run(command: SchemaCommand, out: &mut Output) -> anyhow::Result<Ex
         SchemaCommand::Test(args) => test::run(&args, out),
         SchemaCommand::Graph(args) => graph::run(&args, out),
         SchemaCommand::Write(args) => write::run(&args, out),
+        SchemaCommand::Apply(args) => apply::run(args, out),
+        SchemaCommand::Orphans(args) => orphans::run(&args, out),
+        SchemaCommand::Diff(args) => diff::run(&args, out),
         SchemaCommand::Show(args) => show::run(&args, out),
         SchemaCommand::List(args) => list::run(&args, out),
     }

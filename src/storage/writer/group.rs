@@ -53,7 +53,7 @@ impl<'d> Group<'d> {
         }
     }
 
-    /// Takes the first write and those that wait behind it, up to the limits of a batch or to a job of another kind,
+    /// Takes the first write and those that wait behind it, up to the limits of a batch or to a job that is not for it,
     /// which is handed back.
     pub(super) fn collect(&mut self, first: WriteJob, queue: &Receiver<Job>) -> Option<Job> {
         self.add(first);
@@ -62,7 +62,7 @@ impl<'d> Group<'d> {
                 break;
             }
             match queue.try_recv() {
-                Ok(Job::Write(job)) => self.add(job),
+                Ok(Job::Write(job)) if !job.terms.is_first => self.add(job),
                 Ok(other) => return Some(other),
                 Err(_) => break,
             }
@@ -72,8 +72,8 @@ impl<'d> Group<'d> {
 
     /// Runs one plan on the state so far. Refusals and errors changed nothing and are answered at once.
     fn add(&mut self, job: WriteJob) {
-        let mut result = self.run_once(job.store, job.once, job.work);
-        if let (Ok(Some(_)), Some(mark)) = (&result, job.mark) {
+        let mut result = self.run_once(job.store, job.terms.once, job.work);
+        if let (Ok(Some(_)), Some(mark)) = (&result, job.terms.mark) {
             result = self.keep_mark(job.store, &mark).and(result);
         }
         match result {
@@ -142,7 +142,10 @@ impl<'d> Group<'d> {
         let Some(changes) = changes else { return Ok(None) };
         if !changes.is_empty() {
             state.head = self.batch.apply(number, state.head, &state.rows, time, &changes)?;
-            state.rows.apply(state.head.revision, &changes);
+            // INVARIANT: a full batch takes no further write, so nobody looks at what a large one has left.
+            if self.batch.bytes() < GROUP_BYTES_MAX {
+                state.rows.apply(state.head.revision, &changes);
+            }
         }
         let Head { revision, time, .. } = state.head;
         Ok(Some(Commit { revision, time, changes: changes.len() }))

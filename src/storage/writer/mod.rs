@@ -132,11 +132,19 @@ struct Ran {
 
 struct WriteJob {
     store: StoreId,
-    once: Option<Once>,
-    mark: Option<Mark>,
+    terms: Terms,
     work: Work,
     /// None: the plan refused.
     reply: Reply<Option<Commit>>,
+}
+
+/// What is asked of the batch that a write joins.
+#[derive(Default)]
+struct Terms {
+    once: Option<Once>,
+    mark: Option<Mark>,
+    /// The writes before it are committed first, in a batch of their own.
+    is_first: bool,
 }
 
 enum Work {
@@ -181,7 +189,18 @@ impl Writer {
         once: Option<Once>,
         plan: Plan<E>,
     ) -> Result<Commit, WriteError<E>> {
-        self.write_planned(store, once, None, plan)
+        self.write_planned(store, Terms { once, ..Terms::default() }, plan)
+    }
+
+    /// The same, for a plan that reads the change log: whatever it finds has its entry there already, since the write is
+    /// the first of its batch.
+    pub fn write_first<E: Send + 'static>(
+        &self,
+        store: StoreId,
+        once: Option<Once>,
+        plan: Plan<E>,
+    ) -> Result<Commit, WriteError<E>> {
+        self.write_planned(store, Terms { once, is_first: true, ..Terms::default() }, plan)
     }
 
     /// The same, of a part of an import: how far it has come is written down with it, also where nothing is changed.
@@ -191,14 +210,13 @@ impl Writer {
         mark: Mark,
         plan: Plan<E>,
     ) -> Result<Commit, WriteError<E>> {
-        self.write_planned(store, None, Some(mark), plan)
+        self.write_planned(store, Terms { mark: Some(mark), ..Terms::default() }, plan)
     }
 
     fn write_planned<E: Send + 'static>(
         &self,
         store: StoreId,
-        once: Option<Once>,
-        mark: Option<Mark>,
+        terms: Terms,
         plan: Plan<E>,
     ) -> Result<Commit, WriteError<E>> {
         let (refusal, refused) = sync_channel(1);
@@ -209,7 +227,7 @@ impl Writer {
                 None
             }
         });
-        match self.join(store, once, mark, Work::Plan(run)).map_err(WriteError::Storage)? {
+        match self.join(store, terms, Work::Plan(run)).map_err(WriteError::Storage)? {
             Some(commit) => Ok(commit),
             None => match refused.recv() {
                 Ok(error) => Err(WriteError::Refused(error)),
@@ -220,7 +238,7 @@ impl Writer {
 
     /// Collects those of these tuples that have ended by their expiry, as one revision.
     pub fn expire(&self, store: StoreId, tuples: Vec<TupleKey>) -> Result<Commit, StorageError> {
-        self.join(store, None, None, Work::Expire(tuples))?.ok_or_else(stopped)
+        self.join(store, Terms::default(), Work::Expire(tuples))?.ok_or_else(stopped)
     }
 
     /// Makes a store, and waits until it is durable.
@@ -381,15 +399,9 @@ impl Writer {
         &self.database
     }
 
-    fn join(
-        &self,
-        store: StoreId,
-        once: Option<Once>,
-        mark: Option<Mark>,
-        work: Work,
-    ) -> Result<Option<Commit>, StorageError> {
+    fn join(&self, store: StoreId, terms: Terms, work: Work) -> Result<Option<Commit>, StorageError> {
         let (reply, answer) = sync_channel(1);
-        self.send(Job::Write(WriteJob { store, once, mark, work, reply }))?;
+        self.send(Job::Write(WriteJob { store, terms, work, reply }))?;
         answer.recv().map_err(|_| stopped())?
     }
 
