@@ -8,6 +8,8 @@ use std::time::Instant;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use tokio::sync::Semaphore;
+
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::translate::{no_schema, unknown_schema};
@@ -75,6 +77,8 @@ pub(super) struct App {
     pub(super) engine: Arc<Engine>,
     pub(super) limits: Arc<ApiLimits>,
     pub(super) watchers: Arc<Watchers>,
+    /// Room for analyses.
+    pub(super) analyses: Arc<Semaphore>,
 }
 
 /// How much a request may take where it runs.

@@ -1,5 +1,6 @@
 //! HTTP: OpenFGA's API, and what we add beside it.
 
+mod analysis;
 mod app;
 mod authzen;
 mod body;
@@ -17,6 +18,11 @@ mod tuples;
 mod watchers;
 mod wire;
 
+pub use analysis::{
+    AccessForm, AuditForm, BlockForm, DiffCountsForm, DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm,
+    DiffRowForm, DiffSummaryForm, DiffUsersetForm, DiffWorkForm, ExplanationForm, MissForm, ProofForm,
+    WhyForm, WrittenForm, access_diff,
+};
 pub use app::ApiLimits;
 pub use change_forms::{ApplyForm, OrphanForm, RemovedForm, TupleGroupForm, TupleGroupsForm};
 pub use expansion::{expansion_json, read_expansion};

@@ -79,7 +79,8 @@ impl Server {
         let watchers = Arc::new(Watchers::new());
         let told = Arc::clone(&watchers);
         engine.listen(move |store, revision| told.tell(store, revision));
-        let app = App { engine, limits: Arc::new(limits), watchers: Arc::clone(&watchers) };
+        let analyses = routes::room();
+        let app = App { engine, limits: Arc::new(limits), watchers: Arc::clone(&watchers), analyses };
         let cors = CorsLayer::new()
             .allow_origin(Any)
             .allow_methods(AllowMethods::mirror_request())

@@ -27,6 +27,7 @@ impl From<EngineError> for ApiError {
                 Some(wire) => ApiError::new(Code::Schema(wire.code), &wire.message),
                 None => ApiError::new(Code::Schema("invalid_authorization_model"), problems.plain()),
             },
+            EngineError::Bound(bound) => ApiError::new(Code::ResourceExhausted, bound.to_string()),
             other => ApiError::validation(other.to_string()),
         };
         error.because(reason)

@@ -390,3 +390,50 @@ pub(super) struct OrphansRequest {
     pub(super) schema_id: Option<String>,
     pub(super) limit: Option<u64>,
 }
+
+/// Either a change, or two times.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccessDiffRequest {
+    /// OpenFGA's JSON form.
+    pub(super) schema: Option<serde_json::Map<String, Value>>,
+    #[serde(deserialize_with = "message")]
+    pub(super) writes: Option<Writes>,
+    #[serde(deserialize_with = "message")]
+    pub(super) deletes: Option<Deletes>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) now: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    /// Permissions, each as `TYPE#RELATION`.
+    pub(super) only: Option<Vec<String>>,
+    /// `lines`, `counts` or `summary`.
+    pub(super) detail: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ExplainRequest {
+    #[serde(deserialize_with = "message")]
+    pub(super) tuple_key: Option<TupleKey>,
+    #[serde(deserialize_with = "message")]
+    pub(super) contextual_tuples: Option<TupleKeys>,
+    pub(super) authorization_model_id: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+    pub(super) proofs: Option<u64>,
+    pub(super) near_misses: Option<u64>,
+}
+
+/// Either who holds a relation of an object, or what a subject holds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AuditRequest {
+    pub(super) object: Option<String>,
+    pub(super) relation: Option<String>,
+    pub(super) subject: Option<String>,
+    /// Permissions, each as `TYPE#RELATION`.
+    pub(super) only: Option<Vec<String>>,
+    pub(super) from: Option<String>,
+    pub(super) to: Option<String>,
+    pub(super) context: Option<serde_json::Map<String, Value>>,
+}

@@ -8,8 +8,8 @@ use clap::Args;
 use super::output::Misunderstood;
 use super::remote::ServerUrl;
 use super::target::{Place, Target};
-use crate::engine::{At, StorageError};
-use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey};
+use crate::engine::{At, Context, StorageError};
+use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey, TupleRef};
 
 /// Which data directory, or which server.
 #[derive(Debug, Args)]
@@ -145,4 +145,21 @@ pub(super) fn parse_object_relation(words: &[String]) -> Result<(ObjectRef<'_>, 
         _ => return Err(Misunderstood::new("give `OBJECT#RELATION`, or two arguments OBJECT RELATION")),
     };
     Ok((ObjectRef::parse(object).map_err(Misunderstood::new)?, relation))
+}
+
+/// Values of conditions' parameters.
+pub(super) fn parse_context(text: &str) -> Result<Context, String> {
+    serde_json::from_str(text).map(Context::new).map_err(|_| {
+        "write a JSON object of parameters and their values, such as `{\"ip\": \"10.0.0.1\"}`".to_owned()
+    })
+}
+
+/// `TYPE#RELATION`.
+pub(super) fn parse_permission(text: &str) -> Result<(Box<str>, Box<str>), String> {
+    let wrong = || format!("`{text}`: write `TYPE#RELATION`, such as `voice#viewer`");
+    let (of, relation) = text.split_once('#').ok_or_else(wrong)?;
+    // Any id does: it is the names that have to be right.
+    let parsed =
+        TupleRef::from_parts("x:x", relation, "x:x").is_ok() && ObjectRef::parse(&format!("{of}:x")).is_ok();
+    if parsed { Ok((of.into(), relation.into())) } else { Err(wrong()) }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::json;
 
-use super::args::{StateArgs, StoreArgs, parse_tuple};
+use super::args::{StateArgs, StoreArgs, parse_context, parse_tuple};
 use super::exit::Exit;
 use super::output::{Output, form_json};
 use crate::api::{MomentForm, PeriodForm};
@@ -50,12 +50,6 @@ pub(super) struct CheckArgs {
     store: StoreArgs,
 }
 
-fn parse_context(text: &str) -> Result<Context, String> {
-    serde_json::from_str(text).map(Context::new).map_err(|_| {
-        "write a JSON object of parameters and their values, such as `{\"ip\": \"10.0.0.1\"}`".to_owned()
-    })
-}
-
 pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let tuple = parse_tuple(&args.tuple)?;
     let at = args.state.at()?;
@@ -100,7 +94,7 @@ pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
 }
 
 /// Two paragraphs: since when, and until when.
-fn period_text(period: &PeriodForm) -> String {
+pub(super) fn period_text(period: &PeriodForm) -> String {
     let since = match &*period.since.cause {
         "beginning" => format!("since the store was made, {}", period.since.time),
         "collected" | "purged" => format!("at least {}", moment_text("since", &period.since)),

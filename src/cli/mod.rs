@@ -1,12 +1,15 @@
 //! The command line: a file a subcommand. Results go to standard output, messages to standard error.
 
 mod args;
+mod audit;
 mod backup;
 mod changes;
 mod check;
 mod delete;
+mod diff;
 mod exit;
 mod expand;
+mod explain;
 mod export;
 mod import;
 mod migrate;
@@ -80,6 +83,14 @@ enum Command {
     Check(check::CheckArgs),
     /// Show who stands behind a relation of an object
     Expand(expand::ExpandArgs),
+    /// Say why an answer is yes, or what is missing when it is no
+    Explain(explain::ExplainArgs),
+    /// Show who gains and loses what by a change, before it is made
+    Diff(diff::DiffArgs),
+    /// List who can do something on an object, now or over a time
+    Who(audit::WhoArgs),
+    /// List what a subject can do, now or over a time
+    What(audit::WhatArgs),
     /// Print the change log, oldest first
     Changes(changes::ChangesArgs),
     /// Print every change of a served store as it is made
@@ -115,6 +126,10 @@ pub fn run() -> Exit {
         Command::Read(args) => read::run(args, &mut out),
         Command::Check(args) => check::run(args, &mut out),
         Command::Expand(args) => expand::run(args, &mut out),
+        Command::Explain(args) => explain::run(args, &mut out),
+        Command::Diff(args) => diff::run(args, &mut out),
+        Command::Who(args) => audit::who(args, &mut out),
+        Command::What(args) => audit::what(args, &mut out),
         Command::Changes(args) => changes::run(args, &mut out),
         Command::Watch(args) => watch::run(args, &mut out),
         Command::Serve(args) => serve::run(args, &mut out),

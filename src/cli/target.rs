@@ -15,6 +15,8 @@ use crate::api::{
     RemovedForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, TupleGroupsForm, URL_FILE,
     ValidationForm, parse_retention,
 };
+use crate::api::{AuditForm, DiffDetail, DiffEvent, DiffSummaryForm, ExplanationForm, access_diff};
+use crate::engine::{AccessDiffRequest, AuditQuestion, AuditTime, Context, ExplainRequest, Given};
 use crate::engine::{
     ApplyRefusal, ApplyRequest, At, BackupStep, ChangesRequest, CheckRequest, CollectAnswer, DeleteRequest,
     Engine, EngineError, ExpandRequest, OrphansUnder, ReadRequest, Settings, StorageError, UsersetNode,
@@ -374,6 +376,53 @@ impl Target {
                 })
             }
             Target::Remote(client) => client.check(request, with_period),
+        }
+    }
+
+    /// Visits what a diff finds, and gives its summary.
+    pub(super) fn access_diff(
+        &self,
+        request: &AccessDiffRequest,
+        detail: DiffDetail,
+        visit: &mut dyn FnMut(&DiffEvent) -> ControlFlow<()>,
+    ) -> anyhow::Result<DiffSummaryForm> {
+        match self {
+            Target::Local(engine) => Ok(access_diff(engine, request, detail, visit)?),
+            Target::Remote(client) => client.access_diff(request, detail, visit),
+        }
+    }
+
+    /// Why an answer is what it is, and the token of the state.
+    pub(super) fn explain(
+        &self,
+        store: StoreId,
+        schema: Option<SchemaId>,
+        at: &At,
+        request: &ExplainRequest<'_>,
+        given: &Given,
+    ) -> anyhow::Result<(ExplanationForm, String)> {
+        match self {
+            Target::Local(engine) => {
+                let view = engine.view(store, schema, at)?;
+                let explained = view.explain(request, given)?;
+                Ok((ExplanationForm::from(&explained), engine.seal(&view.token())))
+            }
+            Target::Remote(client) => client.explain(store, schema, at, request, given),
+        }
+    }
+
+    pub(super) fn audit(
+        &self,
+        store: StoreId,
+        question: &AuditQuestion,
+        time: &AuditTime,
+        context: &Context,
+    ) -> anyhow::Result<AuditForm> {
+        match self {
+            Target::Local(engine) => {
+                Ok(AuditForm::of(engine, &engine.audit(store, question, time, context)?))
+            }
+            Target::Remote(client) => client.audit(store, question, time, context),
         }
     }
 

@@ -6,7 +6,8 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::args::StoreArgs;
+use super::args::{StoreArgs, find_store};
+use super::diff::SavedDiff;
 use super::exit::Exit;
 use super::output::Output;
 use super::remote::may_be_done;
@@ -23,6 +24,7 @@ Examples:
   stonetown write --delete 'studio:main#owner@user:olga' 'studio:main#owner@user:anne' \\
       --require 'exists studio:main#owner@user:olga' --require 'at-most 1 studio:main#owner' --data ./data
   stonetown write --file tuples.csv --on-duplicate ignore --data ./data
+  stonetown write --if-diff approved.json --data ./data
   stonetown write 'voice:7#viewer@user:anne' --url http://127.0.0.1:8080
 
 A server takes 100 tuples in one write unless it was started with a larger `--write-tuples-max`.
@@ -67,6 +69,10 @@ pub(super) struct WriteArgs {
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
 
+    /// Apply a change whose diff was approved, as `stonetown diff --save` kept it, if its diff is still the same
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["tuples", "delete", "file", "require", "schema", "idempotency_key"])]
+    if_diff: Option<PathBuf>,
+
     /// The schema that lets the tuples in, by id; otherwise the one in force
     #[arg(long, value_name = "ID")]
     schema: Option<SchemaId>,
@@ -106,6 +112,12 @@ enum Missing {
 pub(super) fn run(args: WriteArgs, out: &mut Output) -> anyhow::Result<Exit> {
     // A long file is not read in vain.
     args.store.place.place()?;
+    if let Some(file) = &args.if_diff {
+        let saved = SavedDiff::read(file)?;
+        let target = args.store.place.open(false)?;
+        let store = find_store(&target, args.store.store.as_deref().or(Some(saved.store())))?;
+        return saved.apply(&target, store, out);
+    }
     let mut writes = args.tuples;
     if let Some(path) = &args.file {
         let bar = progress(path);

@@ -9,10 +9,11 @@ use super::at::At;
 use super::error::EngineError;
 use super::view::View;
 use super::write::WriteRefusal;
+use super::write_schema::SchemaInput;
 use crate::analysis::{self, AccessDiff, DiffLimits, DiffRequest, Found, Side, Touched};
 use crate::condition::Context;
 use crate::eval::Program;
-use crate::schema::{Schema, Tree};
+use crate::schema::Schema;
 use crate::storage::{Change, Dated, Overlay, Row, StateReader, TupleFilter, TupleReader};
 use crate::tuple::{SchemaId, StoreId, Timestamp, Token, Tuple, TupleKey};
 
@@ -56,10 +57,10 @@ pub enum DiffOf {
 }
 
 /// A change that is thought of.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default)]
 pub struct ChangeSet {
     /// The schema in force afterwards; none: the same.
-    pub schema: Option<Tree>,
+    pub schema: Option<SchemaInput>,
     /// Tuples that are there afterwards, with these conditions and ends.
     pub writes: Vec<Tuple>,
     /// Tuples that are not.
@@ -110,14 +111,12 @@ impl Engine {
         change: &ChangeSet,
         visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<AccessDiffAnswer, EngineError> {
-        if *change == ChangeSet::default() {
+        if change.schema.is_none() && change.writes.is_empty() && change.deletes.is_empty() {
             return Err(WriteRefusal::Empty.into());
         }
         let program = match &change.schema {
             None => Arc::clone(&view.program),
-            Some(tree) => {
-                Arc::new(Program::new(Schema::resolve_within(tree, &self.settings().schema_limits)?))
-            }
+            Some(schema) => Arc::new(Program::new(schema.resolve(&self.settings().schema_limits)?.1)),
         };
         let changes = changes_of(&view.state, program.schema(), change)?;
         let mut after = Overlay::what_if(&view.state);

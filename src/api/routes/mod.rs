@@ -1,5 +1,6 @@
 //! The routes: a file for each thing that they are about. Handlers only convert; the verbs are the engine's.
 
+mod analysis;
 mod apply;
 mod assertions;
 mod backup;
@@ -31,6 +32,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(super) use analysis::room;
 pub(super) use changes::change_json;
 pub(super) use check::{check_at_once, is_check};
 
@@ -62,6 +64,9 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/schemas", get(schema_log::list))
         .route("/stores/{store}/schema", get(schema_log::find))
         .route("/stores/{store}/apply", post(apply::apply))
+        .route("/stores/{store}/access-diff", post(analysis::diff))
+        .route("/stores/{store}/explain", post(analysis::explain))
+        .route("/stores/{store}/audit", post(analysis::audit))
         .route("/stores/{store}/orphans", get(orphans::list).post(orphans::list_under))
         .route("/stores/{store}/orphans/remove", post(orphans::remove))
         .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))

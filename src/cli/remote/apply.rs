@@ -69,7 +69,7 @@ fn read<T: DeserializeOwned>(answer: &Answer, line: &str) -> anyhow::Result<T> {
     serde_json::from_str(line).map_err(|error| answer.unlike_ours(error))
 }
 
-fn schema_json(schema: &SchemaInput) -> Value {
+pub(super) fn schema_json(schema: &SchemaInput) -> Value {
     match schema {
         SchemaInput::Tree(tree) => tree.to_json(),
         SchemaInput::Json(document) => document.clone(),

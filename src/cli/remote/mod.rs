@@ -1,5 +1,6 @@
 //! The verbs asked of a server over HTTP: OpenFGA's routes, and ours where those say too little.
 
+mod analysis;
 mod answer;
 mod apply;
 mod call;

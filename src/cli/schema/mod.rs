@@ -84,7 +84,7 @@ fn manifest(path: &Path) -> Option<PathBuf> {
 
 /// A schema file: all files of a modular schema when it is its manifest, OpenFGA's JSON form when its name ends in
 /// `.json`, the language otherwise.
-fn read_schema_file(path: &Path) -> anyhow::Result<Result<(Tree, Schema), Problems>> {
+pub(super) fn read_schema_file(path: &Path) -> anyhow::Result<Result<(Tree, Schema), Problems>> {
     if let Some(manifest) = manifest(path) {
         let text = read_text(&manifest)?;
         let name = manifest.display().to_string();
@@ -100,7 +100,7 @@ fn read_schema_file(path: &Path) -> anyhow::Result<Result<(Tree, Schema), Proble
 }
 
 /// The problems as text, in colour when that is wanted and standard error is a terminal.
-fn render(problems: &Problems) -> String {
+pub(super) fn render(problems: &Problems) -> String {
     use std::io::IsTerminal as _;
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     problems.render(colour)
