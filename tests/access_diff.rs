@@ -32,8 +32,12 @@ use std::ops::ControlFlow;
 
 use stonetown::analysis::{Change, DiffLimits, DiffRequest, Found, Side, Standing, Touched, access_diff};
 use stonetown::condition::Context;
+use stonetown::engine::{
+    AccessDiffRequest, ApplyRequest, At, ChangeSet, DiffOf, Engine, OnDuplicate, OnMissing, SchemaInput,
+    Settings,
+};
 use stonetown::storage::{Empty, Overlay};
-use stonetown::tuple::{Revision, Timestamp, TupleKey};
+use stonetown::tuple::{Revision, Timestamp, Tuple, TupleKey};
 
 use change::{Case, case};
 use listing::{Lines, difference};
@@ -67,41 +71,113 @@ fn found(case: &Case, limits: DiffLimits, touched: Touched) -> Lines {
     };
     let mut lines = Lines::new();
     let done = access_diff(&request, &mut |found| {
-        match found {
-            Found::Lines { object, permission, lines: found } => {
-                for line in &found.lines {
-                    let class = |standing: &Standing| match standing {
-                        Standing::No => 0,
-                        Standing::If(text) => {
-                            assert!(!text.is_empty());
-                            1
-                        }
-                        Standing::Yes => 2,
-                    };
-                    let key = (
-                        object.to_string(),
-                        permission.to_owned(),
-                        line.subject_type.to_string(),
-                        line.subject.as_deref().map(str::to_owned),
-                    );
-                    let value = (line.change, class(&line.before), class(&line.after));
-                    assert!(
-                        lines.insert(key, value).is_none(),
-                        "a line twice: {object} {permission} {line:?}"
-                    );
-                }
-                for change in [Change::Gained, Change::Lost, Change::Changed, Change::Kept] {
-                    let count = found.lines.iter().filter(|line| line.change == change).count();
-                    assert_eq!(found.count(change), count);
-                }
-            }
-            Found::Incomplete { object, permission, bound } => panic!("{object}#{permission}: {bound}"),
-        }
+        take(&mut lines, found);
         ControlFlow::Continue(())
     })
     .unwrap();
     assert!(done.work.objects > 0 || lines.is_empty());
     lines
+}
+
+fn take(lines: &mut Lines, found: Found<'_>) {
+    let (object, permission, found) = match found {
+        Found::Lines { object, permission, lines } => (object, permission, lines),
+        Found::Incomplete { object, permission, bound } => panic!("{object}#{permission}: {bound}"),
+    };
+    for line in &found.lines {
+        let class = |standing: &Standing| match standing {
+            Standing::No => 0,
+            Standing::If(text) => {
+                assert!(!text.is_empty());
+                1
+            }
+            Standing::Yes => 2,
+        };
+        let key = (
+            object.to_string(),
+            permission.to_owned(),
+            line.subject_type.to_string(),
+            line.subject.as_deref().map(str::to_owned),
+        );
+        let value = (line.change, class(&line.before), class(&line.after));
+        assert!(lines.insert(key, value).is_none(), "a line twice: {object} {permission} {line:?}");
+    }
+    for change in [Change::Gained, Change::Lost, Change::Changed, Change::Kept] {
+        let count = found.lines.iter().filter(|line| line.change == change).count();
+        assert_eq!(found.count(change), count);
+    }
+}
+
+/// The same over RocksDB: the change thought of, and the states before and after it was made.
+#[test]
+fn stored_states_differ_as_the_judge_says() {
+    let seed = setting("STONETOWN_SEED", 20_261_122);
+    let dir = tempfile::tempdir().unwrap();
+    let mut settings = Settings::default();
+    settings.database.create = true;
+    let engine = Engine::open(&dir.path().join("data"), settings).unwrap();
+    let mut differing = 0;
+    for number in 0..setting("STONETOWN_CASES", CASES) / 20 {
+        let case = case(&mut Random::new(seed.wrapping_add(number))).storable();
+        if case.writes.is_empty() && case.deletes.is_empty() && !case.is_schema_change {
+            continue;
+        }
+        let store = engine.create_store(None).unwrap().id;
+        engine.write_schema_json(store, &case.documents[0]).unwrap();
+        let apply = |schema: Option<SchemaInput>, writes: &[Tuple], deletes: &[TupleKey]| {
+            let request = ApplyRequest {
+                store,
+                schema,
+                renames: Vec::new(),
+                writes: writes.to_vec(),
+                deletes: deletes.to_vec(),
+                preconditions: Vec::new(),
+                on_duplicate: OnDuplicate::Replace,
+                on_missing: OnMissing::Error,
+                allow_silenced: true,
+                is_trial: false,
+            };
+            engine.apply(request).unwrap().applied.unwrap().token
+        };
+        let before = match case.before.is_empty() {
+            true => engine.newest(store).unwrap(),
+            false => apply(None, &case.before, &[]),
+        };
+        let schema = Some(SchemaInput::Json(case.documents[1].clone()));
+        let change =
+            ChangeSet { schema: schema.clone(), writes: case.writes.clone(), deletes: case.deletes.clone() };
+        let expected = difference(&case);
+        let ask = |of: DiffOf| {
+            let request = AccessDiffRequest {
+                store,
+                of,
+                context: Context::default(),
+                only: Vec::new(),
+                limits: DiffLimits::default(),
+            };
+            let mut lines = Lines::new();
+            engine
+                .access_diff(&request, &mut |found| {
+                    take(&mut lines, found);
+                    ControlFlow::Continue(())
+                })
+                .unwrap();
+            lines
+        };
+        let thought = ask(DiffOf::Change { at: At::Head, change: Box::new(change) });
+        assert_eq!(thought, expected, "thought of, seed {seed} {number}\n{case}");
+        let after = apply(schema, &case.writes, &case.deletes);
+        let state = |token| At::Token(engine.seal(token));
+        let made = ask(DiffOf::Times { from: state(&before), to: state(&after), now: None });
+        assert_eq!(made, expected, "made, seed {seed} {number}\n{case}");
+        let back: Lines = ask(DiffOf::Times { from: state(&after), to: state(&before), now: None });
+        assert_eq!(back.len(), expected.len(), "back, seed {seed} {number}\n{case}");
+        differing += usize::from(!expected.is_empty());
+    }
+    println!("{differing} of the stored cases differ");
+    assert!(differing > 0);
+    let validation = engine.validate(&mut |_| ()).unwrap();
+    assert!(validation.findings.is_empty(), "{:?}", validation.findings);
 }
 
 #[test]

@@ -364,8 +364,10 @@ impl Asker<'_> {
         misses.sort_by_key(|miss| {
             let everybody =
                 miss.writes.iter().filter(|it| matches!(it.key.subject, Subject::Wildcard(_))).count();
-            // Whoever holds nothing yet is given something, rather than everybody.
-            (miss.is_trivial, miss.writes.len() + miss.deletes.len() + everybody, everybody)
+            // Something is given to the subject, rather than to everybody or to all that stand behind a link.
+            let links =
+                miss.writes.iter().filter(|it| it.key.subject.as_ref() != self.request.tuple.subject).count();
+            (miss.is_trivial, miss.writes.len() + miss.deletes.len() + everybody, links)
         });
         explanation.has_more_misses |= misses.len() > self.request.misses_max;
         misses.truncate(self.request.misses_max);

@@ -93,13 +93,18 @@ pub(super) fn run(args: CheckArgs, out: &mut Output) -> anyhow::Result<Exit> {
     Ok(if answer.allowed { Exit::Yes } else { Exit::No })
 }
 
-/// Two paragraphs: since when, and until when.
-pub(super) fn period_text(period: &PeriodForm) -> String {
-    let since = match &*period.since.cause {
+/// Since when, with the changes that made it so.
+pub(super) fn since_text(period: &PeriodForm) -> String {
+    match &*period.since.cause {
         "beginning" => format!("since the store was made, {}", period.since.time),
         "collected" | "purged" => format!("at least {}", moment_text("since", &period.since)),
         _ => moment_text("since", &period.since),
-    };
+    }
+}
+
+/// Two paragraphs: since when, and until when.
+fn period_text(period: &PeriodForm) -> String {
+    let since = since_text(period);
     let until = match &period.until {
         None => "until now, and nothing is known that will change it".to_owned(),
         Some(until) if until.cause == "purged" => format!("at least {}", moment_text("until", until)),

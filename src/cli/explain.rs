@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::args::{StateArgs, StoreArgs, parse_context, parse_tuple};
-use super::check::period_text;
+use super::check::since_text;
 use super::exit::Exit;
 use super::output::{Output, form_json};
 use crate::api::{ExplanationForm, ProofForm, WhyForm, WrittenForm};
@@ -93,7 +93,8 @@ pub(super) fn run(args: ExplainArgs, out: &mut Output) -> anyhow::Result<Exit> {
 fn text(form: &ExplanationForm) -> String {
     let mut lines = vec![form.answer.clone()];
     if let Some(period) = &form.period {
-        lines.push(period_text(period).trim_start().to_owned());
+        // What else changed in that revision does not matter here.
+        lines.push(since_text(period).lines().next().unwrap_or_default().to_owned());
     }
     for (number, proof) in form.proofs.iter().enumerate() {
         lines.push(match form.proofs.len() {

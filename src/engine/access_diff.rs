@@ -74,8 +74,8 @@ pub struct AccessDiffAnswer {
     pub before: Token,
     /// The state after; none: it is no state of the store.
     pub after: Option<Token>,
-    /// The schema before.
-    pub schema: SchemaId,
+    /// The schema before; none: there was none yet.
+    pub schema: Option<SchemaId>,
     /// What it took, and what it depends on.
     pub diff: AccessDiff,
 }
@@ -97,8 +97,8 @@ impl Engine {
                 self.diff_of_change(request, &view, change, visit)
             }
             DiffOf::Times { from, to, now } => {
-                let before = self.view(request.store, None, from)?;
-                let after = self.view(request.store, None, to)?;
+                let before = self.past_side(request.store, from)?;
+                let after = self.past_side(request.store, to)?;
                 self.diff_of_times(request, [&before, &after], *now, visit)
             }
         }
@@ -133,18 +133,18 @@ impl Engine {
             },
             visit,
         )?;
-        Ok(AccessDiffAnswer { before: view.token(), after: None, schema: view.schema(), diff })
+        Ok(AccessDiffAnswer { before: view.token(), after: None, schema: Some(view.schema()), diff })
     }
 
     fn diff_of_times(
         &self,
         request: &AccessDiffRequest,
-        [before, after]: [&View<'_>; 2],
+        [before, after]: [&PastSide<'_>; 2],
         now: Option<Timestamp>,
         visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<AccessDiffAnswer, EngineError> {
         let states = [with_ended(before)?, with_ended(after)?];
-        let times = [before, after].map(|view| now.unwrap_or(view.state.now()));
+        let times = [before, after].map(|side| now.unwrap_or(side.state.now()));
         let touched = touched_between(&states, times)?;
         let dated = [Dated::new(&states[0], times[0]), Dated::new(&states[1], times[1])];
         let diff = analysis::access_diff(
@@ -159,17 +159,37 @@ impl Engine {
             visit,
         )?;
         Ok(AccessDiffAnswer {
-            before: before.token(),
-            after: Some(after.token()),
-            schema: before.schema(),
+            before: self.token_of(request.store, &before.state),
+            after: Some(self.token_of(request.store, &after.state)),
+            schema: before.schema,
             diff,
         })
     }
+
+    /// A state and its schema. Before there was any, nobody could do anything.
+    fn past_side(&self, store: StoreId, at: &At) -> Result<PastSide<'_>, EngineError> {
+        let record = self.store(store)?;
+        let state = self.held_state(&record, at)?;
+        match state.schema()? {
+            None => Ok(PastSide { state, program: Arc::new(Program::new(Schema::empty())), schema: None }),
+            in_force => {
+                let (schema, program) = self.program(&record, None, in_force)?;
+                Ok(PastSide { state, program, schema: Some(schema) })
+            }
+        }
+    }
 }
 
-/// The state of a view, with the rows that have ended too.
-fn with_ended<'e>(view: &View<'e>) -> Result<StateReader<'e>, EngineError> {
-    Ok(view.state.elsewhere(view.state.revision(), Timestamp::from_micros(i64::MIN))?)
+/// A past state.
+struct PastSide<'e> {
+    state: StateReader<'e>,
+    program: Arc<Program>,
+    schema: Option<SchemaId>,
+}
+
+/// The state, with the rows that have ended too.
+fn with_ended<'e>(side: &PastSide<'e>) -> Result<StateReader<'e>, EngineError> {
+    Ok(side.state.elsewhere(side.state.revision(), Timestamp::from_micros(i64::MIN))?)
 }
 
 /// The changes, as a write would make them; what is there already as it is to be changes nothing.

@@ -128,6 +128,17 @@ pub struct Condition {
 }
 
 impl Schema {
+    /// The one that knows no type: what was in force before there was any.
+    pub fn empty() -> Schema {
+        Schema {
+            types: Vec::new(),
+            relations: Vec::new(),
+            conditions: Vec::new(),
+            type_by_name: HashMap::new(),
+            graph: super::graph::RelationGraph::of(&[]),
+        }
+    }
+
     /// The type of this name.
     pub fn type_named(&self, name: &str) -> Option<TypeIndex> {
         self.type_by_name.get(name).copied()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Value, json};
+use stonetown::engine::admit_stored;
 use stonetown::eval::Program;
 use stonetown::schema::{Schema, read_json};
 use stonetown::storage::Change;
@@ -17,11 +18,12 @@ use super::tuples;
 pub(crate) struct Case {
     /// The schemas of both sides.
     pub(crate) programs: [Program; 2],
-    documents: [Value; 2],
+    /// The same as JSON.
+    pub(crate) documents: [Value; 2],
     /// The tuples before.
     pub(crate) before: Vec<Tuple>,
-    writes: Vec<Tuple>,
-    deletes: Vec<TupleKey>,
+    pub(crate) writes: Vec<Tuple>,
+    pub(crate) deletes: Vec<TupleKey>,
     /// Whether the schemas are meant to differ.
     pub(crate) is_schema_change: bool,
 }
@@ -34,6 +36,16 @@ impl Case {
         self.deletes.iter().for_each(|key| drop(tuples.remove(&key.to_string())));
         tuples.extend(self.writes.iter().map(|tuple| (tuple.key.to_string(), tuple.clone())));
         tuples.into_values().collect()
+    }
+
+    /// The same with those tuples alone that can be stored.
+    pub(crate) fn storable(mut self) -> Case {
+        let [before, after] = [&self.programs[0], &self.programs[1]].map(Program::schema);
+        self.before.retain(|tuple| admit_stored(before, tuple).is_ok());
+        self.writes.retain(|tuple| admit_stored(after, tuple).is_ok());
+        let stored: Vec<&TupleKey> = self.before.iter().map(|tuple| &tuple.key).collect();
+        self.deletes.retain(|key| stored.contains(&key));
+        self
     }
 
     pub(crate) fn changes(&self) -> Vec<Change> {

@@ -719,3 +719,52 @@ fn additions_to_the_api_refuse_in_the_form_of_openfga() {
         assert!(body.as_object().unwrap().keys().all(is_known), "{body}");
     }
 }
+
+#[test]
+fn change_safety_prints_the_same_here_and_over_http() {
+    for format in ["text", "json"] {
+        let mut both = Both::empty(format);
+        both.ends("store create --name demo", 0);
+        both.schema(SCHEMA);
+        both.ends("write org:a#owner@user:ann org:b#parent@org:a voice:v#org@org:b", 0);
+        both.ends("write voice:v#granted@user:* voice:v#granted@org:a#admin voice:w#granted@user:bob", 0);
+        both.put("new.fga", &SCHEMA.replace("granted or admin from org", "granted and admin from org"));
+        for (line, code) in [
+            ("diff --schema new.fga", 0),
+            ("diff --schema new.fga --as markdown", 0),
+            ("diff --schema new.fga --forbid lose:voice#can_access", 1),
+            ("diff --schema new.fga --forbid gain:*", 0),
+            ("diff --schema new.fga --only voice#can_access --limit 1", 0),
+            ("diff --write org:a#admin@user:eve --delete voice:v#granted@user:*", 0),
+            ("diff --write org:a#boss@user:eve", 3),
+            ("diff --delete org:a#admin@user:nobody", 3),
+            ("diff", 2),
+            ("explain voice:v#can_access@user:ann --proofs 3", 0),
+            ("explain voice:w#can_access@user:zoe", 1),
+            ("explain voice:v#can_access@user:ann --with 'voice:v#granted@user:ann' --as dot", 0),
+            ("explain voice:v#can_fly@user:ann", 3),
+            ("who voice:v#can_access", 0),
+            ("who voice:v#can_access --as csv", 0),
+            ("who voice:v#can_fly", 3),
+            ("what user:ann", 0),
+            ("what user:ann --only org#admin --as csv", 0),
+            ("what user:nobody", 0),
+        ] {
+            both.ends(line, code);
+        }
+        both.ends("write --delete voice:w#granted@user:bob", 0);
+        both.ends("write voice:w#granted@user:cleo", 0);
+        both.ends("who voice:w#can_access --at {token}", 0);
+        both.ends("diff --from {token}", 0);
+        both.ends("diff --schema new.fga --save approved.json", 0);
+        both.ends("write org:x#owner@user:other", 0);
+        // Made again, and the same: nothing that it is about has changed.
+        both.ends("write --if-diff approved.json", 0);
+        both.ends("schema show", 0);
+        both.ends("diff --write voice:w#granted@user:dan --save approved.json", 0);
+        both.ends("write org:b#owner@user:dan voice:w#org@org:b", 0);
+        both.ends("write --if-diff approved.json", 1);
+        both.ends("check voice:w#granted@user:dan", 1);
+        both.ends("write --if-diff nothing.json", 3);
+    }
+}

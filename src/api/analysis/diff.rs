@@ -102,10 +102,11 @@ pub struct DiffSummaryForm {
     /// The state before.
     pub before: String,
     /// The state after, where it is one of the store.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// The schema before.
-    pub schema: String,
+    /// The schema before; none: there was none yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
     /// The revision before.
     pub revision: u64,
     /// By type and permission.
@@ -169,7 +170,7 @@ pub fn access_diff(
     Ok(DiffSummaryForm {
         before: engine.seal(&answer.before),
         after: answer.after.map(|token| engine.seal(&token)),
-        schema: answer.schema.to_string(),
+        schema: answer.schema.map(|schema| schema.to_string()),
         revision: answer.before.revision.0,
         rows: told.rows.into_values().collect(),
         depends: answer.diff.depends.iter().map(|(of, relation)| format!("{of}#{relation}")).collect(),

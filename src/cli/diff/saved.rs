@@ -29,7 +29,7 @@ pub(in crate::cli) struct SavedDiff {
     token: String,
     revision: u64,
     /// The schema that was in force.
-    schema_before: String,
+    schema_before: Option<String>,
     /// The one afterwards, in OpenFGA's JSON form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schema: Option<Value>,
