@@ -14,7 +14,7 @@ use std::rc::Rc;
 
 use super::affected::{Affected, affected};
 use super::bound::Bound;
-use super::holders::{Holders, ObjectRows, Place};
+use super::holders::{Holders, ObjectRows, Shared};
 use super::relations::{Relations, Slot};
 use super::sets::{Difference, Set, Sets};
 use super::truth::Truth;
@@ -186,8 +186,14 @@ pub fn access_diff(
 ) -> Result<AccessDiff, StorageError> {
     let DiffRequest { before, after, touched, context, limits, .. } = request;
     let relations = Relations::of([before.program, after.program]);
-    let holders =
-        [before, after].map(|side| Holders::new(side.program, side.state, context, limits.reads_max));
+    let changed: Vec<Slot> =
+        relations.slots().filter(|(_, named)| named.is_changed).map(|(slot, _)| slot).collect();
+    let reachable = relations.affected_by(begin(request, &relations, &changed));
+    let shared = Shared::with_room(relations.slots().len());
+    let holders = [(before, 0), (after, 1)].map(|(side, number)| {
+        let shared = shared.of_side(same_on_both(&relations, &reachable, number, side.program));
+        Holders::new(side.program, side.state, context, limits.reads_max, shared)
+    });
     let wanted = wanted(&relations, &request.only);
     let mut diff = Diff {
         request,
@@ -201,9 +207,7 @@ pub fn access_diff(
         visit,
         is_over: false,
     };
-    let changed: Vec<Slot> =
-        relations.slots().filter(|(_, named)| named.is_changed).map(|(slot, _)| slot).collect();
-    let depends = depends(request, &relations, &changed);
+    let depends = depends(&relations, &reachable);
     let states = [before.state, after.state];
     if let Touched::Tuples(keys) = touched
         && changed.is_empty()
@@ -211,28 +215,48 @@ pub fn access_diff(
     {
         diff.compare_all(affected);
     } else {
-        diff.walk_types(changed)?;
+        diff.walk_types(reachable)?;
     }
     let [first, second] = &diff.holders;
     diff.work.reads += first.reads + second.reads;
     Ok(AccessDiff { work: diff.work, depends })
 }
 
-/// What can be reached from what changes, and everything that the answers there hang on.
-fn depends(request: &DiffRequest<'_>, relations: &Relations, changed: &[Slot]) -> Vec<(Box<str>, Box<str>)> {
-    let begin: BTreeSet<Slot> = match &request.touched {
+/// The relations where the change begins.
+fn begin(request: &DiffRequest<'_>, relations: &Relations, changed: &[Slot]) -> BTreeSet<Slot> {
+    match &request.touched {
         Touched::Anything => relations.slots().map(|(slot, _)| slot).collect(),
         Touched::Tuples(keys) => {
             let slot = |key: &TupleKey| relations.find(key.object.object_type(), key.relation.as_str());
             changed.iter().copied().chain(keys.iter().filter_map(slot)).collect()
         }
+    }
+}
+
+/// Of each relation of one side, its place among those that the change cannot reach by the schemas' graphs.
+fn same_on_both(
+    relations: &Relations,
+    reachable: &BTreeSet<Slot>,
+    side: usize,
+    program: &Program,
+) -> Vec<Option<usize>> {
+    let mut at = vec![None; program.schema().relations().len()];
+    for (slot, named) in relations.slots().filter(|(slot, _)| !reachable.contains(slot)) {
+        if let Some(index) = named.index[side] {
+            at[index.0 as usize] = Some(slot.0 as usize);
+        }
+    }
+    at
+}
+
+/// What can be reached from what changes, and everything that the answers there hang on.
+fn depends(relations: &Relations, reachable: &BTreeSet<Slot>) -> Vec<(Box<str>, Box<str>)> {
+    let found = relations.depended_on_by(reachable.clone());
+    let names = |slot| {
+        let named = relations.at(slot);
+        (named.object_type.clone(), named.relation.clone())
     };
-    let found = relations.depended_on_by(relations.affected_by(begin));
-    found
-        .into_iter()
-        .map(|slot| relations.at(slot))
-        .map(|it| (it.object_type.clone(), it.relation.clone()))
-        .collect()
+    found.into_iter().map(names).collect()
 }
 
 fn wanted(relations: &Relations, only: &[(Box<str>, Box<str>)]) -> Option<HashSet<Slot>> {
@@ -265,19 +289,16 @@ impl Diff<'_, '_> {
     }
 
     /// Compares all objects of the types that have a relation that can be reached by the schema's graph.
-    fn walk_types(&mut self, changed: Vec<Slot>) -> Result<(), StorageError> {
+    fn walk_types(&mut self, reachable: BTreeSet<Slot>) -> Result<(), StorageError> {
         self.work.is_scan = true;
-        let (begin, touched) = match &self.request.touched {
+        let touched = match &self.request.touched {
             Touched::Tuples(keys) => {
-                let slot =
-                    |key: &TupleKey| self.relations.find(key.object.object_type(), key.relation.as_str());
-                let slots = changed.into_iter().chain(keys.iter().filter_map(slot)).collect::<BTreeSet<_>>();
-                (slots, Some(keys.iter().map(|key| key.object.clone()).collect::<BTreeSet<Object>>()))
+                Some(keys.iter().map(|key| key.object.clone()).collect::<BTreeSet<Object>>())
             }
-            Touched::Anything => (self.relations.slots().map(|(slot, _)| slot).collect(), None),
+            Touched::Anything => None,
         };
         let mut by_type: BTreeMap<&str, Vec<Slot>> = BTreeMap::new();
-        for slot in self.relations.affected_by(begin) {
+        for slot in reachable {
             if self.wanted.as_ref().is_none_or(|wanted| wanted.contains(&slot)) {
                 by_type.entry(&self.relations.at(slot).object_type).or_default().push(slot);
             }
@@ -365,8 +386,7 @@ impl Diff<'_, '_> {
         let mut found = [Set::NOBODY; 2];
         for (side, index) in self.relations.at(slot).index.into_iter().enumerate() {
             if let Some(relation) = index {
-                let place = Place { relation, id: id.into() };
-                found[side] = self.holders[side].of(&mut self.sets, &place, rows)?;
+                found[side] = self.holders[side].of(&mut self.sets, relation, id, rows)?;
             }
         }
         Ok(found)
@@ -477,6 +497,8 @@ fn each_object(
     let mut current: Option<Object> = None;
     let mut rows = ObjectRows::default();
     let mut is_over = false;
+    // Most tuples are on the same relation as the one before.
+    let mut relation: Rc<str> = Rc::from("");
     state.scan(&filter, &mut |tuple: TupleRef<'_>, row: &Row| {
         if let Some(object) = current.as_ref().filter(|object| object.as_ref() != tuple.object) {
             is_over = visit(object, &rows).is_break();
@@ -489,7 +511,10 @@ fn each_object(
         if current.is_none() {
             current = Some(tuple.object.to_owned());
         }
-        rows.rows.push((tuple.relation.into(), tuple.subject.to_owned(), row.clone()));
+        if *relation != *tuple.relation {
+            relation = tuple.relation.into();
+        }
+        rows.rows.push((Rc::clone(&relation), tuple.subject.to_owned(), row.clone()));
         ControlFlow::Continue(())
     })?;
     if let Some(object) = current.filter(|_| !is_over) {

@@ -6,8 +6,10 @@
 //! alternating fixpoint (Van Gelder 1993), with sets in the place of truths. Each subproblem has two sets, who surely
 //! holds it and who perhaps does; where they differ, it could be true only through its own denial, which is no.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::rc::Rc;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
@@ -36,18 +38,50 @@ pub(super) struct Place {
 /// The tuples of one object, as a scan found them.
 #[derive(Debug, Default)]
 pub(super) struct ObjectRows {
-    pub(super) rows: Vec<(Box<str>, Subject, Row)>,
+    pub(super) rows: Vec<(Rc<str>, Subject, Row)>,
 }
 
 /// Who surely holds something, and who perhaps does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Range {
+pub(super) struct Range {
     surely: Set,
     perhaps: Set,
 }
 
 impl Range {
     const NOBODY: Range = Range { surely: Set::NOBODY, perhaps: Set::NOBODY };
+
+    pub(super) fn decided_as(set: Set) -> Range {
+        Range { surely: set, perhaps: set }
+    }
+
+    /// The set, where nothing is open.
+    pub(super) fn decided(self) -> Option<Set> {
+        (self.surely == self.perhaps).then_some(self.surely)
+    }
+}
+
+/// What is known, by id.
+type Known = HashMap<Box<str>, Range>;
+
+/// What is the same on both sides of a change, and so has to be found out on one of them only.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Shared {
+    known: Rc<RefCell<Vec<Known>>>,
+    /// The place in it of each relation of this side that is the same on both.
+    at: Vec<Option<usize>>,
+}
+
+impl Shared {
+    /// Room for so many relations.
+    pub(super) fn with_room(relations: usize) -> Shared {
+        Shared { known: Rc::new(RefCell::new(vec![Known::new(); relations])), at: Vec::new() }
+    }
+
+    /// The same, for a side whose relations have these places in it.
+    pub(super) fn of_side(&self, at: Vec<Option<usize>>) -> Shared {
+        Shared { known: Rc::clone(&self.known), at }
+    }
 }
 
 /// One side: a schema over a state, and what is known of it.
@@ -57,7 +91,9 @@ pub(super) struct Holders<'a> {
     context: &'a Context,
     /// Whether a relation is led to over a hop: then others may ask for it again.
     is_led_to: Vec<bool>,
-    known: HashMap<Place, Range>,
+    /// By relation and id.
+    known: Vec<Known>,
+    shared: Shared,
     /// Usersets that tuples name.
     named: HashSet<Place>,
     /// Conditions that were evaluated.
@@ -73,6 +109,7 @@ impl<'a> Holders<'a> {
         state: &'a dyn TupleReader,
         context: &'a Context,
         reads_max: u64,
+        shared: Shared,
     ) -> Holders<'a> {
         let schema = program.schema();
         let mut is_led_to = vec![false; schema.relations().len()];
@@ -86,7 +123,8 @@ impl<'a> Holders<'a> {
             state,
             context,
             is_led_to,
-            known: HashMap::new(),
+            known: vec![Known::new(); schema.relations().len()],
+            shared,
             named: HashSet::default(),
             conditions: HashMap::new(),
             bytes: 0,
@@ -102,22 +140,57 @@ impl<'a> Holders<'a> {
 
     /// Forgets everything: the sets are made anew.
     pub(super) fn forget(&mut self) {
-        self.known = HashMap::new();
+        self.known.iter_mut().for_each(|known| *known = Known::new());
+        self.shared.known.borrow_mut().iter_mut().for_each(|known| *known = Known::new());
         self.named = HashSet::default();
         self.conditions = HashMap::new();
         self.bytes = 0;
+    }
+
+    pub(super) fn program(&self) -> &'a Program {
+        self.program
+    }
+
+    pub(super) fn state(&self) -> &'a dyn TupleReader {
+        self.state
+    }
+
+    /// What is known of a relation of an object.
+    pub(super) fn known(&self, relation: RelationIndex, id: &str) -> Option<Range> {
+        let number = relation.0 as usize;
+        match self.shared.at.get(number).copied().flatten() {
+            Some(at) => self.shared.known.borrow()[at].get(id).copied(),
+            None => self.known[number].get(id).copied(),
+        }
+    }
+
+    /// Keeps what was found out, where others may ask for it.
+    pub(super) fn keep(&mut self, relation: RelationIndex, id: &str, range: Range) {
+        let number = relation.0 as usize;
+        if self.is_led_to[number] {
+            self.bytes += id.len() + 64;
+            match self.shared.at.get(number).copied().flatten() {
+                Some(at) => drop(self.shared.known.borrow_mut()[at].insert(id.into(), range)),
+                None => drop(self.known[number].insert(id.into(), range)),
+            }
+        }
     }
 
     /// Who holds a relation of an object; `rows`: all tuples of that object, where they are at hand.
     pub(super) fn of(
         &mut self,
         sets: &mut Sets,
-        place: &Place,
+        relation: RelationIndex,
+        id: &str,
         rows: Option<&ObjectRows>,
     ) -> Result<Set, Bound> {
-        if let Some(known) = self.known.get(place) {
+        if let Some(known) = self.known(relation, id) {
             return Ok(known.surely);
         }
+        if let Some(set) = self.at_once(sets, relation, id, rows)? {
+            return Ok(set);
+        }
+        let place = &Place { relation, id: id.into() };
         let root_type = self.program.schema().relation_at(place.relation).object_type;
         let mut search = Search {
             rows: rows.map(|rows| (root_type, &*place.id, rows)),
@@ -140,7 +213,7 @@ impl<'a> Holders<'a> {
     ) -> Vec<(Box<str>, Vec<(&'s str, &'s str)>)> {
         let mut found = Vec::new();
         for place in self.named.iter().take(most) {
-            let Some(range) = self.known.get(place) else { continue };
+            let Some(range) = self.known(place.relation, &place.id) else { continue };
             let mut members = Vec::new();
             let mut is_plain = true;
             sets.members(range.surely, &mut |kind, subject, truth| match subject {
@@ -160,7 +233,7 @@ impl<'a> Holders<'a> {
         found
     }
 
-    fn truth(&mut self, sets: &mut Sets, row: &Row) -> Result<Truth, Bound> {
+    pub(super) fn truth(&mut self, sets: &mut Sets, row: &Row) -> Result<Truth, Bound> {
         let Some(condition) = &row.condition else { return Ok(Truth::YES) };
         let schema = self.program.schema();
         // A valid tuple has a condition that the schema knows.
@@ -294,7 +367,7 @@ impl Search<'_, '_> {
             return Ok(known);
         }
         let mut node = Node::new(Some(place.clone()));
-        if let Some(&known) = self.holders.known.get(&place) {
+        if let Some(known) = self.holders.known(place.relation, &place.id) {
             (node.stage, node.value) = (Stage::Solved, known);
         }
         let number = self.push(node)?;
@@ -355,11 +428,8 @@ impl Search<'_, '_> {
         let node = &mut self.nodes[at];
         (node.value, node.stage) = (value, Stage::Solved);
         (node.formula, node.children) = (Formula::Known(Set::NOBODY), Vec::new());
-        if let Some(place) = &node.place
-            && self.holders.is_led_to[place.relation.0 as usize]
-        {
-            self.holders.bytes += place.id.len() + 64;
-            self.holders.known.insert(place.clone(), value);
+        if let Some(place) = &node.place {
+            self.holders.keep(place.relation, &place.id, value);
         }
     }
 
@@ -493,7 +563,7 @@ impl Search<'_, '_> {
     }
 
     fn child(&mut self, place: Place) -> Result<Formula, Bound> {
-        if let Some(range) = self.holders.known.get(&place)
+        if let Some(range) = self.holders.known(place.relation, &place.id)
             && range.surely == range.perhaps
         {
             return Ok(Formula::Known(range.surely));

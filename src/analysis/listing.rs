@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use super::affected::affected;
 use super::bound::Bound;
 use super::diff::{DiffLimits, Side, Standing, standing};
-use super::holders::{Holders, Place};
+use super::holders::{Holders, Shared};
 use super::relations::{Relations, Slot};
 use super::sets::Sets;
 use super::truth::Truth;
@@ -52,8 +52,8 @@ pub fn holders(
     let found = schema.type_named(object.object_type()).and_then(|of| schema.relation_named(of, relation));
     let Some(relation) = found else { return Ok(Vec::new()) };
     let mut sets = Sets::new(limits.bytes_max);
-    let mut holders = Holders::new(side.program, side.state, context, limits.reads_max);
-    let set = holders.of(&mut sets, &Place { relation, id: object.id().into() }, None)?;
+    let mut holders = Holders::new(side.program, side.state, context, limits.reads_max, Shared::default());
+    let set = holders.of(&mut sets, relation, object.id(), None)?;
     let mut found = Vec::new();
     sets.members(set, &mut |kind, subject, truth| {
         if subject.is_some() || truth != Truth::NO {
@@ -96,7 +96,7 @@ pub fn held(
     let reached = affected(&relations, [side.state, side.state], &begin, limits.places_max, &mut reads)?;
     let reached = reached.ok_or(Bound::Subproblems(limits.places_max))?;
     let mut sets = Sets::new(limits.bytes_max);
-    let mut holders = Holders::new(side.program, side.state, context, limits.reads_max);
+    let mut holders = Holders::new(side.program, side.state, context, limits.reads_max, Shared::default());
     let mut found = Vec::new();
     for (object, slots) in reached {
         if sets.bytes() + holders.bytes() > limits.bytes_max {
@@ -106,7 +106,7 @@ pub fn held(
         for slot in slots.into_iter().filter(|slot| only.is_empty() || wanted.contains(slot)) {
             let named = relations.at(slot);
             let Some(relation) = named.index[0] else { continue };
-            let set = holders.of(&mut sets, &Place { relation, id: object.id().into() }, None)?;
+            let set = holders.of(&mut sets, relation, object.id(), None)?;
             let kind = sets.kind(subject.object_type());
             let number = sets.subject(kind, subject.id());
             let truth = sets.truth_of(set, kind, Some(number));

@@ -3,6 +3,7 @@
 //! Everything here asks the read trait and the evaluator; nothing is written.
 
 mod affected;
+mod at_once;
 mod bound;
 mod derivation;
 mod diff;

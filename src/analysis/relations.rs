@@ -79,7 +79,7 @@ impl Relations {
         &self.named[slot.0 as usize]
     }
 
-    pub(super) fn slots(&self) -> impl Iterator<Item = (Slot, &Named)> {
+    pub(super) fn slots(&self) -> impl ExactSizeIterator<Item = (Slot, &Named)> {
         self.named.iter().enumerate().map(|(number, named)| (Slot(number as u32), named))
     }
 
