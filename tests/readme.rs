@@ -100,3 +100,22 @@ fn the_story_of_a_user_who_left_happens_as_the_readme_tells_it() {
     let said = place.run(&format!("{{ {before} }} > /dev/null\n{then}"));
     assert_eq!(normal(&said), normal(expected));
 }
+
+#[test]
+fn a_diff_is_what_the_readme_shows() {
+    let blocks = blocks("### What a change would do");
+    let [(sh, script), (markdown, expected), (yaml, _)] = blocks.as_slice() else { panic!("{blocks:?}") };
+    assert_eq!((&**sh, &**markdown, &**yaml), ("sh", "markdown", "yaml"));
+    assert_eq!(Place::demo().run(script), *expected);
+}
+
+#[test]
+fn explanations_are_what_the_readme_shows() {
+    let blocks = blocks("### Why, and why not");
+    assert_eq!(blocks.len(), 4);
+    let place = Place::demo();
+    for pair in blocks.chunks(2) {
+        assert_eq!((&*pair[0].0, &*pair[1].0), ("sh", "text"));
+        assert_eq!(normal(&place.run(&pair[0].1)), normal(&pair[1].1));
+    }
+}
