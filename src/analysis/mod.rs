@@ -8,6 +8,7 @@ mod derivation;
 mod diff;
 mod explain;
 mod holders;
+mod matrix;
 mod relations;
 mod sets;
 mod truth;
@@ -18,3 +19,4 @@ pub use diff::{
     Change, DiffLimits, DiffRequest, DiffWork, Found, Line, Lines, Side, Standing, Touched, access_diff,
 };
 pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};
+pub use matrix::{Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes};
