@@ -15,10 +15,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("schema", &["tuple", "condition"]),
     ("storage", &["tuple", "schema"]),
     ("eval", &["tuple", "condition", "schema", "storage"]),
-    ("engine", &["tuple", "condition", "schema", "storage", "eval"]),
+    ("analysis", &["tuple", "condition", "schema", "storage", "eval"]),
+    ("engine", &["tuple", "condition", "schema", "storage", "eval", "analysis"]),
     ("bulk", &["tuple", "engine"]),
     ("api", &["tuple", "engine", "bulk"]),
-    ("cli", &["tuple", "condition", "schema", "storage", "eval", "engine", "bulk", "api"]),
+    ("cli", &["tuple", "condition", "schema", "storage", "eval", "analysis", "engine", "bulk", "api"]),
 ];
 
 /// Names of libraries and the places that may use them.

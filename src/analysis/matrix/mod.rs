@@ -62,7 +62,7 @@ pub enum Cell {
     More,
     /// The permission, in one of these ways.
     Holds {
-        /// All of them take equally many further facts. None: the schema holds more than a reader wants to read, see `has_more`.
+        /// All of them take equally many further facts.
         ways: Vec<Way>,
         /// There are others that take as many facts.
         has_more: bool,

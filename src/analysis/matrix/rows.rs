@@ -177,7 +177,6 @@ impl Maker<'_> {
         let tuplesets = self.tuplesets(at);
         for &relation in &self.schema.type_at(at).relations {
             let is_link = tuplesets.iter().any(|(tupleset, _)| *tupleset == relation);
-            // One that is chosen among what is given already is no other.
             for restriction in &self.schema.relation_at(relation).restrictions {
                 let is_inherited_flag =
                     !path.steps.is_empty() && restriction.shape != RestrictionShape::Object;

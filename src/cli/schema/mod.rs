@@ -3,6 +3,8 @@
 mod fmt;
 mod graph;
 mod list;
+mod matrix;
+mod matrix_table;
 mod show;
 mod store_test;
 mod test;
@@ -30,6 +32,8 @@ pub(super) enum SchemaCommand {
     Test(test::TestArgs),
     /// Print the graph of a schema's relations for Graphviz
     Graph(graph::GraphArgs),
+    /// Print which role gives which permission, worked out from the schema; or hold a committed table against it
+    Matrix(matrix::MatrixArgs),
     /// Write a schema into a store: it is in force from then on
     Write(write::WriteArgs),
     /// Print a schema of a store, the one in force unless named
@@ -44,6 +48,7 @@ pub(super) fn run(command: SchemaCommand, out: &mut Output) -> anyhow::Result<Ex
         SchemaCommand::Fmt(args) => fmt::run(&args, out),
         SchemaCommand::Test(args) => test::run(&args, out),
         SchemaCommand::Graph(args) => graph::run(&args, out),
+        SchemaCommand::Matrix(args) => matrix::run(&args, out),
         SchemaCommand::Write(args) => write::run(&args, out),
         SchemaCommand::Show(args) => show::run(&args, out),
         SchemaCommand::List(args) => list::run(&args, out),
