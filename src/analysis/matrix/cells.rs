@@ -25,8 +25,10 @@ const PAIRS_MAX: usize = 40;
 
 /// What a role gives for a permission.
 pub(super) fn cell(program: &Program, row: &Row, column: RelationIndex, given: &[Tuple]) -> Cell {
-    let object = &row.places[0].object;
-    let asker = Asker::new(program, object, column, &row.subject, given, row.group.as_ref().map(|it| &it.object));
+    let Some(first) = row.places.first() else { return Cell::More };
+    let mut asker = Asker::new(program, &first.object, column, &row.subject, given);
+    asker.group = row.group.as_ref().map(|group| &group.object);
+    asker.chosen = &row.chosen;
     match asker.outcome(&row.world) {
         Outcome::No => asker.with(row),
         Outcome::Yes | Outcome::Perhaps => {
@@ -44,7 +46,7 @@ pub(super) fn membership(
     subject: &Object,
     given: &[Tuple],
 ) -> Option<Vec<Tuple>> {
-    let asker = Asker::new(program, object, relation, subject, given, None);
+    let asker = Asker::new(program, object, relation, subject, given);
     if asker.outcome(given).holds() {
         return Some(Vec::new());
     }
@@ -81,6 +83,7 @@ struct Asker<'a> {
     subject: &'a Object,
     given: &'a [Tuple],
     group: Option<&'a Object>,
+    chosen: &'a [Tuple],
     limits: Limits,
 }
 
@@ -91,10 +94,10 @@ impl<'a> Asker<'a> {
         column: RelationIndex,
         subject: &'a Object,
         given: &'a [Tuple],
-        group: Option<&'a Object>,
     ) -> Asker<'a> {
         let relation = &program.schema().relation_at(column).name;
-        Asker { program, column, relation, object, subject, given, group, limits: Limits::default() }
+        let limits = Limits::default();
+        Asker { program, column, relation, object, subject, given, group: None, chosen: &[], limits }
     }
 
     fn question(&self) -> TupleRef<'_> {
@@ -296,7 +299,9 @@ impl Possible for Further<'_> {
     }
 
     fn may_change(&self, key: &TupleKey) -> bool {
+        let is_chosen = |it: &Tuple| it.key.object == key.object && it.key.relation == key.relation;
         self.asker.given.iter().all(|tuple| tuple.key.object != key.object)
+            && !self.asker.chosen.iter().any(is_chosen)
     }
 }
 

@@ -10,7 +10,7 @@
 //! places, the leaf makes no difference. *More*: neither facts nor a proof that there are none were found.
 //!
 //! **Given.** Tuples that hold in every world. Nothing further is said of an object that they say something of; where a place could
-//! have such a parent, there is a row for each of them.
+//! have such a parent, there is a row for each of them, and there it has no other.
 
 mod cells;
 mod facts;
@@ -95,6 +95,10 @@ impl fmt::Display for Cell {
         for way in ways {
             let tail = if is_shared { String::new() } else { way.tail() };
             parts.push(join(&way.with_text, &tail));
+        }
+        // Where facts stand together, it has to be seen where an alternative begins.
+        if parts.len() > 1 && parts.iter().any(|part| part.contains(", ")) {
+            parts = parts.iter().map(|part| format!("({part})")).collect();
         }
         let mut head = parts.join(" or ");
         if *has_more {

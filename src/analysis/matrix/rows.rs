@@ -21,6 +21,8 @@ pub(super) struct Row {
     pub(super) leaf: Tuple,
     /// With the leaf and what is given.
     pub(super) world: Vec<Tuple>,
+    /// The links of places to given parents: there are no others.
+    pub(super) chosen: Vec<Tuple>,
     /// A document's no has to be seen; that a link is no role goes without saying.
     pub(super) is_kept_without_a_yes: bool,
 }
@@ -230,7 +232,8 @@ impl Maker<'_> {
                 name.push_str(&format!(" [{}]", names.join(", ")));
             }
             let places = path.places.clone();
-            found.push(Row { name, places, subject, group, leaf, world, is_kept_without_a_yes });
+            let chosen = links.clone();
+            found.push(Row { name, places, subject, group, leaf, world, chosen, is_kept_without_a_yes });
         }
     }
 
