@@ -16,13 +16,13 @@ fn committed(name: &str) -> Cells {
     let mut cells = Cells::new();
     let mut columns: Vec<String> = Vec::new();
     for line in text.lines() {
+        if line.starts_with("|---") {
+            continue;
+        }
         let Some(line) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
             columns.clear();
             continue;
         };
-        if line.starts_with('-') {
-            continue;
-        }
         let mut line: Vec<String> = line.split(" | ").map(|cell| cell.replace('\\', "")).collect();
         let row = line.remove(0);
         if columns.is_empty() {
@@ -33,7 +33,6 @@ fn committed(name: &str) -> Cells {
             cells.insert((row.clone(), column.clone()), cell);
         }
     }
-    // The line below the headings begins with a bar alone.
     assert!(!cells.is_empty(), "{name}");
     cells
 }
