@@ -19,4 +19,6 @@ pub use diff::{
     Change, DiffLimits, DiffRequest, DiffWork, Found, Line, Lines, Side, Standing, Touched, access_diff,
 };
 pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};
-pub use matrix::{Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes};
+pub use matrix::{
+    Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes,
+};

@@ -54,7 +54,12 @@ fn live_studio_s_table_of_24_cells() {
     const COLUMNS: [(&str, &[&str]); 6] = [
         (
             "Manage Collaborators",
-            &["can_manage_collaborators", "can_invite_collaborator", "can_edit_collaborator_role", "can_remove_collaborator"],
+            &[
+                "can_manage_collaborators",
+                "can_invite_collaborator",
+                "can_edit_collaborator_role",
+                "can_remove_collaborator",
+            ],
         ),
         ("Manage Billing", &["can_manage_billing"]),
         ("Edit Studio Settings", &["can_edit_settings"]),
@@ -77,7 +82,13 @@ fn live_studio_s_table_of_24_cells() {
     says(
         &cells,
         &[
-            ("Owner", "can transfer their ownership rights", "studio.owner", &["can_transfer_ownership"], "yes"),
+            (
+                "Owner",
+                "can transfer their ownership rights",
+                "studio.owner",
+                &["can_transfer_ownership"],
+                "yes",
+            ),
             ("Admin", "transfers nothing", "studio.admin", &["can_transfer_ownership"], "no"),
             ("Admin", "appointed by the studio owner", "studio.owner", &["can_appoint_admin"], "yes"),
             ("Admin", "appointed by the studio owner", "studio.admin", &["can_appoint_admin"], "no"),
@@ -116,30 +127,67 @@ fn fastpix_s_lists_of_admin_and_member() {
             ("Admin", "delete existing Media", "media.organization.admin", &["can_delete"], "yes"),
             ("Admin", "update Media", "media.organization.admin", &["can_update"], "yes"),
             ("Admin", "create new Live Stream", admin, &["can_create_live_stream"], "yes"),
-            ("Admin", "delete existing Live Stream", "live_stream.organization.admin", &["can_delete"], "yes"),
+            (
+                "Admin",
+                "delete existing Live Stream",
+                "live_stream.organization.admin",
+                &["can_delete"],
+                "yes",
+            ),
             ("Member", "view members", member, &["can_view_members"], "yes"),
             ("Member", "view Organization details", member, &["can_view"], "yes"),
             ("Member", "edit Workspace details", "workspace.organization.member", &["can_edit"], "yes"),
-            ("Member", "no Signing Key details", "signing_key.organization.member", &["can_view", "can_delete"], "no"),
-            ("Member", "no Access Token details", "access_token.organization.member", &["can_view", "can_revoke"], "no"),
+            (
+                "Member",
+                "no Signing Key details",
+                "signing_key.organization.member",
+                &["can_view", "can_delete"],
+                "no",
+            ),
+            (
+                "Member",
+                "no Access Token details",
+                "access_token.organization.member",
+                &["can_view", "can_revoke"],
+                "no",
+            ),
             ("Member", "view Media details", "media.organization.member", &["can_view"], "yes"),
             ("Member", "view Live Stream details", "live_stream.organization.member", &["can_view"], "yes"),
             ("Member", "can't edit or delete", "workspace.organization.member", &["can_delete"], "no"),
-            ("Member", "can't edit or delete", "media.organization.member", &["can_update", "can_delete"], "no"),
+            (
+                "Member",
+                "can't edit or delete",
+                "media.organization.member",
+                &["can_update", "can_delete"],
+                "no",
+            ),
             ("Member", "can't edit or delete", "live_stream.organization.member", &["can_delete"], "no"),
             (
                 "Member",
                 "none of the admin's acts",
                 member,
                 &[
-                    "can_invite_member", "can_edit_role", "can_edit_workspace_access", "can_delete_invited_member",
-                    "can_remove_member", "can_add_workspace", "can_create_signing_key", "can_generate_access_token",
-                    "can_create_media", "can_create_live_stream",
+                    "can_invite_member",
+                    "can_edit_role",
+                    "can_edit_workspace_access",
+                    "can_delete_invited_member",
+                    "can_remove_member",
+                    "can_add_workspace",
+                    "can_create_signing_key",
+                    "can_generate_access_token",
+                    "can_create_media",
+                    "can_create_live_stream",
                 ],
                 "no",
             ),
             // Dashboard and API alike: a session has what its holder has.
-            ("Admin", "API and Dashboard", "session.holder", &["can_act_as_admin"], "with organization.admin"),
+            (
+                "Admin",
+                "API and Dashboard",
+                "session.holder",
+                &["can_act_as_admin"],
+                "with organization.admin",
+            ),
             ("Member", "API and Dashboard", "session.organization.member", &["can_act_as_admin"], "no"),
         ],
     );
@@ -156,8 +204,13 @@ fn studio_s_three_roles() {
         ("profiles, read", "can_read_profiles"),
         ("profiles, write", "can_write_profiles"),
     ];
-    let manage_users =
-        ["can_manage_users", "can_create_user", "can_invite_user", "can_assign_role", "can_customise_permissions"];
+    let manage_users = [
+        "can_manage_users",
+        "can_create_user",
+        "can_invite_user",
+        "can_assign_role",
+        "can_customise_permissions",
+    ];
     // The role by its default permissions, as somebody's User Properties: it takes the person, `holder`.
     let yes = "with user_properties.holder";
     for (role, reads, writes, manages) in
@@ -170,7 +223,13 @@ fn studio_s_three_roles() {
         }
         says(&cells, &[(role, "Manage | Users", &row, &manage_users, manages)]);
         // Nothing of a service provider's.
-        let provider = ["can_manage", "can_assign_account_plan", "can_manage_password_policies", "can_check_usage", "can_publish_tasks"];
+        let provider = [
+            "can_manage",
+            "can_assign_account_plan",
+            "can_manage_password_policies",
+            "can_check_usage",
+            "can_publish_tasks",
+        ];
         says(&cells, &[(role, "a service provider's acts", &row, &provider, "no")]);
     }
     // Customised permissions stay within the role: what was kept, and the role does not allow, is a no.
@@ -179,12 +238,21 @@ fn studio_s_three_roles() {
     let all = areas.map(|(_, column)| column);
     let (staff, system) = ("account.provider.staff", "account.provider.system.superuser");
     let acts = [
-        "can_assign_account_plan", "can_add_and_assign_phone_numbers", "can_manage_password_policies", "can_check_usage",
+        "can_assign_account_plan",
+        "can_add_and_assign_phone_numbers",
+        "can_manage_password_policies",
+        "can_check_usage",
         "can_publish_tasks",
     ];
     let superuser = [
-        "can_manage_service_providers", "can_add_and_assign_phone_numbers", "can_add_voices", "can_assign_business_plans",
-        "can_add_regions", "can_add_payment_gateways", "can_add_sms_providers", "can_manage_roles",
+        "can_manage_service_providers",
+        "can_add_and_assign_phone_numbers",
+        "can_add_voices",
+        "can_assign_business_plans",
+        "can_add_regions",
+        "can_add_payment_gateways",
+        "can_add_sms_providers",
+        "can_manage_roles",
     ];
     for (who, row) in [("Service provider", staff), ("System user", system)] {
         says(
@@ -199,13 +267,25 @@ fn studio_s_three_roles() {
     says(
         &cells,
         &[
-            ("Service provider", "creates accounts", "service_provider.staff", &["can_create_account"], "yes"),
+            (
+                "Service provider",
+                "creates accounts",
+                "service_provider.staff",
+                &["can_create_account"],
+                "yes",
+            ),
             ("Service provider", "manages no provider", "service_provider.staff", &["can_manage"], "no"),
             ("System user", "manages providers", "service_provider.system.superuser", &["can_manage"], "yes"),
             ("System user", "the eight acts", "system.superuser", &superuser, "yes"),
             ("Account user", "scope = ac", "api_key.as_account_user", &["can_call_ac"], "with holder"),
             ("Account user", "not scope = sp", "api_key.as_account_user", &["can_call_sp"], "no"),
-            ("Service provider", "scope = sp", "api_key.as_service_provider", &["can_call_sp"], "with holder"),
+            (
+                "Service provider",
+                "scope = sp",
+                "api_key.as_service_provider",
+                &["can_call_sp"],
+                "with holder",
+            ),
         ],
     );
     // Nobody else holds any of the eight.
@@ -226,13 +306,25 @@ fn artstash_s_lists() {
             ("Admin", "invites and removes users", admin, &["can_invite_user", "can_remove_user"], "yes"),
             ("Admin", "deletes data", admin, &["can_delete_data"], "yes"),
             ("Admin", "what the regular user can", admin, &["can_create_workspace"], "yes"),
-            ("Admin", "deletes data anywhere", "asset.project.workspace.tenant.admin", &["can_delete"], "yes"),
+            (
+                "Admin",
+                "deletes data anywhere",
+                "asset.project.workspace.tenant.admin",
+                &["can_delete"],
+                "yes",
+            ),
             ("Admin", "deletes data anywhere", "project.workspace.tenant.admin", &["can_delete"], "yes"),
             ("Admin", "deletes data anywhere", "workspace.tenant.admin", &["can_delete"], "yes"),
             // To a workspace the admin is invited as anybody is.
             ("Admin", "only when invited", "workspace.tenant.admin", &["can_enter"], "with member or owner"),
             ("User", "creates workspaces", regular, &["can_create_workspace"], "yes"),
-            ("User", "no inviting to the tenant", regular, &["can_invite_user", "can_remove_user", "can_delete_data"], "no"),
+            (
+                "User",
+                "no inviting to the tenant",
+                regular,
+                &["can_invite_user", "can_remove_user", "can_delete_data"],
+                "no",
+            ),
             ("User", "only when invited", "workspace.tenant.regular", &["can_enter"], "with member or owner"),
             ("User", "invited", "workspace.member", &["can_enter", "can_create_project"], placed),
             ("User", "invites to their own workspace", "workspace.owner", &["can_invite_user"], placed),
@@ -277,23 +369,71 @@ fn audiostack_s_statements() {
         &[
             ("User", "a set of users", "voice.granted(group#member)", &["can_access"], "with org.user"),
             // Available across the whole organisation: the grant is to the users of the voice's own.
-            ("User", "the whole organisation", "voice.granted(org#user)", &["can_access"], "with org=granted(org#user)"),
+            (
+                "User",
+                "the whole organisation",
+                "voice.granted(org#user)",
+                &["can_access"],
+                "with org=granted(org#user)",
+            ),
             ("User", "uses AudioStack", "org.user", &["can_use_audiostack"], "yes"),
             ("Admin", "uses AudioStack", "org.admin", &["can_use_audiostack"], "yes"),
             ("Owner", "uses AudioStack", "org.owner", &["can_use_audiostack"], "yes"),
-            ("Admin", "sets permissions", "org.admin", &["can_set_permissions", "can_access_all_content"], "yes"),
+            (
+                "Admin",
+                "sets permissions",
+                "org.admin",
+                &["can_set_permissions", "can_access_all_content"],
+                "yes",
+            ),
             ("User", "sets none", "org.user", &["can_set_permissions", "can_access_all_content"], "no"),
-            ("Parent's owner", "assumes the child", "org.parent.owner", &["can_assume", "can_see_parent"], "yes"),
-            ("Parent's admin", "assumes the child", "org.parent.admin", &["can_assume", "can_see_parent"], "yes"),
+            (
+                "Parent's owner",
+                "assumes the child",
+                "org.parent.owner",
+                &["can_assume", "can_see_parent"],
+                "yes",
+            ),
+            (
+                "Parent's admin",
+                "assumes the child",
+                "org.parent.admin",
+                &["can_assume", "can_see_parent"],
+                "yes",
+            ),
             ("Parent's user", "assumes nothing", "org.parent.user", &["can_assume", "can_see_parent"], "no"),
-            ("Child's owner", "is not aware of the parent", "org.owner", &["can_assume", "can_see_parent", "overseer"], "no"),
+            (
+                "Child's owner",
+                "is not aware of the parent",
+                "org.owner",
+                &["can_assume", "can_see_parent", "overseer"],
+                "no",
+            ),
             ("Parent", "pays for the child", "org.parent", &["payer"], "yes"),
-            ("Owner", "another organisation, Enterprise", "org.owner", &["can_create_org"], "with enterprise"),
+            (
+                "Owner",
+                "another organisation, Enterprise",
+                "org.owner",
+                &["can_create_org"],
+                "with enterprise",
+            ),
             ("Admin", "creates no organisation", "org.admin", &["can_create_org"], "no"),
-            ("Admin", "shares outside, Enterprise", "org.admin", &["can_share_outside", "can_administer"], "with enterprise"),
+            (
+                "Admin",
+                "shares outside, Enterprise",
+                "org.admin",
+                &["can_share_outside", "can_administer"],
+                "with enterprise",
+            ),
             ("User", "shares nothing outside", "org.user", &["can_share_outside", "can_administer"], "no"),
             ("Owner", "another's key", "api_key.org.owner", &["can_use", "can_regenerate"], "with holder"),
-            ("Parent's owner", "the child's keys", "api_key.org.parent.owner", &["can_use", "can_regenerate"], "no"),
+            (
+                "Parent's owner",
+                "the child's keys",
+                "api_key.org.parent.owner",
+                &["can_use", "can_regenerate"],
+                "no",
+            ),
         ],
     );
     // The child never reaches the parent: no row leads down from an organisation to its children.

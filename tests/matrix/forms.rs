@@ -57,7 +57,11 @@ fn a_turned_operator_is_named_by_the_cells_that_it_changes() {
         ("live-studio", "define producer: [user] or admin", "define producer: [user] and admin"),
         ("fastpix", "define anyone: admin or member", "define anyone: admin and member"),
         ("artstash", "define user: regular or admin", "define user: regular and admin"),
-        ("audiostack", "define can_access_all_content: admin or overseer", "define can_access_all_content: admin and overseer"),
+        (
+            "audiostack",
+            "define can_access_all_content: admin or overseer",
+            "define can_access_all_content: admin and overseer",
+        ),
         ("studio", "define operator: staff or superuser", "define operator: staff and superuser"),
     ];
     for (name, right, wrong) in turns {
@@ -69,7 +73,8 @@ fn a_turned_operator_is_named_by_the_cells_that_it_changes() {
         let table = schema(&format!("{name}.matrix.md"));
         let (code, out, err) = run(&file, given.as_deref(), &["--check", table.to_str().unwrap()]);
         assert_eq!((code, &*err), (Some(1), ""), "{name}");
-        let cells = |csv: String| csv.lines().map(ToOwned::to_owned).collect::<std::collections::BTreeSet<_>>();
+        let cells =
+            |csv: String| csv.lines().map(ToOwned::to_owned).collect::<std::collections::BTreeSet<_>>();
         let before = cells(run_system(name, &["--as", "csv"]).1);
         let after = cells(run(&file, given.as_deref(), &["--as", "csv"]).1);
         let changed = before.difference(&after).count();
@@ -113,7 +118,11 @@ fn mistakes_are_told_with_what_would_be_right() {
     assert!(err.contains("there is no type `workspac`") && err.contains("`workspace`"), "{err}");
     let cases = [
         ("a.md", "| role | can_view |\n|---|---|\n", "line 1: a table without a heading"),
-        ("b.md", "## media\n\n| role | can_view |\n|---|---|\n| media.x |\n", "line 5: the row `media.x` has 0 cells"),
+        (
+            "b.md",
+            "## media\n\n| role | can_view |\n|---|---|\n| media.x |\n",
+            "line 5: the row `media.x` has 0 cells",
+        ),
         ("c.md", "nothing\n", "has no table"),
         ("d.csv", "a,b\n", "line 1: the columns have to be `type,role,permission,cell`"),
         ("e.json", "{}", "a list of tables"),

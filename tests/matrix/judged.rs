@@ -105,9 +105,9 @@ fn the_cells_of_random_schemas_are_what_the_judge_says() {
         for name in ["yes", "with", "unless", "no", "larger worlds", "of these, yes either way"] {
             assert!(counts.get(name).is_some_and(|count| *count >= 20), "{name}: too few: {counts:?}");
         }
-        // Hardly any cell is left open where nothing is taken away.
+        // Few cells are left open where nothing is taken away: those that say `a or (a and b)`, over several relations.
         let cells = counts["yes"] + counts["with"] + counts["no"];
-        assert!(counts.get("more, nothing taken away").copied().unwrap_or(0) * 50 < cells, "{counts:?}");
+        assert!(counts.get("more, nothing taken away").copied().unwrap_or(0) * 6 < cells, "{counts:?}");
     }
 }
 
@@ -186,7 +186,8 @@ impl Asked<'_> {
         let without: Vec<Tuple> = all.iter().filter(|tuple| **tuple != row.leaf).cloned().collect();
         assert!(!self.is_yes(&without), "the role is not needed: {}", place());
         for parts in 0..(1_u32 << with.len()) - 1 {
-            let chosen = with.iter().enumerate().filter(|(at, _)| parts >> at & 1 == 1).map(|(_, tuple)| tuple);
+            let chosen =
+                with.iter().enumerate().filter(|(at, _)| parts >> at & 1 == 1).map(|(_, tuple)| tuple);
             let fewer: Vec<Tuple> = row.world.iter().chain(chosen).cloned().collect();
             assert!(!self.is_yes(&fewer), "a part is enough: {}", place());
         }
@@ -330,13 +331,16 @@ fn cells(relations: &str) -> Vec<(String, String)> {
          type doc\n  relations\n{relations}\n\
          condition in_office(ip: string) {{\n  ip == \"here\"\n}}\n"
     );
-    let schema = read_schema("small", &text).unwrap_or_else(|problems| panic!("{}", problems.render(false))).1;
+    let schema =
+        read_schema("small", &text).unwrap_or_else(|problems| panic!("{}", problems.render(false))).1;
     let program = Program::new(schema);
     let doc = program.schema().type_named("doc");
     let tables = matrix(&program, doc, &[]);
     let [table] = &tables[..] else { panic!("one table") };
     assert_eq!(matrix(&program, doc, &[]), tables, "it is not the same twice");
-    let cell = |row: &MatrixRow| (row.name.clone(), row.cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "));
+    let cell = |row: &MatrixRow| {
+        (row.name.clone(), row.cells.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "))
+    };
     table.rows.iter().map(cell).collect()
 }
 
@@ -355,6 +359,11 @@ fn cells_say_what_stands_in_the_way_and_what_is_missing() {
         pair("doc.banned:*", "no | no"),
     ];
     assert_eq!(found, expected);
+    // A parent who is asked about may hold something of itself.
+    let found = cells(
+        "    define parent: [doc]\n    define reader: [user, doc]\n    define can_read: reader from parent",
+    );
+    assert_eq!(found[0], pair("doc.parent", "with parent.reader"));
     let found = cells(
         "    define parent: [doc]\n    define reader: [user with in_office, group#member]\n    \
          define can_read: reader or can_read from parent",

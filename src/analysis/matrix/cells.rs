@@ -29,6 +29,7 @@ pub(super) fn cell(program: &Program, row: &Row, column: RelationIndex, given: &
     let mut asker = Asker::new(program, &first.object, column, &row.subject, given);
     asker.group = row.group.as_ref().map(|group| &group.object);
     asker.chosen = &row.chosen;
+    asker.is_subject_a_parent = row.is_link;
     match asker.outcome(&row.world) {
         Outcome::No => asker.with(row),
         Outcome::Yes | Outcome::Perhaps => {
@@ -84,6 +85,7 @@ struct Asker<'a> {
     given: &'a [Tuple],
     group: Option<&'a Object>,
     chosen: &'a [Tuple],
+    is_subject_a_parent: bool,
     limits: Limits,
 }
 
@@ -97,7 +99,18 @@ impl<'a> Asker<'a> {
     ) -> Asker<'a> {
         let relation = &program.schema().relation_at(column).name;
         let limits = Limits::default();
-        Asker { program, column, relation, object, subject, given, group: None, chosen: &[], limits }
+        Asker {
+            program,
+            column,
+            relation,
+            object,
+            subject,
+            given,
+            group: None,
+            chosen: &[],
+            is_subject_a_parent: false,
+            limits,
+        }
     }
 
     fn question(&self) -> TupleRef<'_> {
@@ -146,9 +159,10 @@ impl<'a> Asker<'a> {
         sets
     }
 
-    /// Whether a tuple may be told as a further fact: of a person it says only what they hold.
+    /// Whether a tuple may be told as a further fact: of whom is asked about it says only what they hold, unless they are a parent.
     fn is_further_fact(&self, leaf: &Leaf) -> bool {
-        matches!(leaf.stands, Stands::Possible(_)) && leaf.key.object != *self.subject
+        let is_about_subject = leaf.key.object == *self.subject;
+        matches!(leaf.stands, Stands::Possible(_)) && (self.is_subject_a_parent || !is_about_subject)
     }
 
     /// A permission that the row alone does not give.
@@ -249,9 +263,8 @@ impl<'a> Asker<'a> {
             return Vec::new();
         }
         let conditional = all.iter().filter(|tuple| tuple.condition.is_some());
-        let is_needed = |tuple: &&Tuple| {
-            self.outcome(all.iter().filter(|other| other != tuple)) == Outcome::No
-        };
+        let is_needed =
+            |tuple: &&Tuple| self.outcome(all.iter().filter(|other| other != tuple)) == Outcome::No;
         let mut needed: Vec<&Tuple> = conditional.clone().filter(is_needed).collect();
         if needed.is_empty() {
             needed = conditional.collect();
@@ -295,7 +308,9 @@ impl Possible for Further<'_> {
         let known = self.asker.group.into_iter().chain([self.asker.subject]);
         let of_type = known.filter(|object| object.object_type() == type_name);
         let known = of_type.map(|object| Box::from(object.id()));
-        known.chain((1..=self.fresh).map(|number| fresh(type_name, &format!("_f{number}")).id().into())).collect()
+        known
+            .chain((1..=self.fresh).map(|number| fresh(type_name, &format!("_f{number}")).id().into()))
+            .collect()
     }
 
     fn may_change(&self, key: &TupleKey) -> bool {
@@ -315,7 +330,8 @@ fn may_matter(derivation: &Derivation, tuple: &TupleKey) -> bool {
     let mut can = vec![false; derivation.nodes.len()];
     loop {
         let saturation = Saturation { derivation, can: &can };
-        let more: Vec<bool> = derivation.nodes.iter().map(|node| saturation.may_hold(&node.formula)).collect();
+        let more: Vec<bool> =
+            derivation.nodes.iter().map(|node| saturation.may_hold(&node.formula)).collect();
         if more == can {
             break;
         }

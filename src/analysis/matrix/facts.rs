@@ -1,7 +1,7 @@
 //! What further facts are called, seen from the object asked about.
 
 use super::rows::{Row, join};
-use crate::schema::{Restriction, RelationIndex, RestrictionShape, Schema};
+use crate::schema::{RelationIndex, Restriction, RestrictionShape, Schema};
 use crate::tuple::{Object, ObjectRef, Subject, Tuple};
 
 /// An object that only the matrix knows. Ids that begin so are hardly anybody's.
@@ -44,7 +44,10 @@ impl<'n> Names<'n> {
     /// Those of a row, and of the objects that the facts lead to.
     pub(super) fn new(schema: &'n Schema, row: &'n Row, facts: &[Tuple]) -> Names<'n> {
         let places = row.places.iter().chain(&row.group);
-        let known = places.map(|place| (place.object.clone(), place.name.clone())).collect();
+        let mut known: Vec<_> = places.map(|place| (place.object.clone(), place.name.clone())).collect();
+        if row.is_link {
+            known.push((row.subject.clone(), row.leaf_name.clone()));
+        }
         let mut names = Names { schema, subject: &row.subject, known };
         // A fact may come before the link that leads to its object.
         for _ in facts {

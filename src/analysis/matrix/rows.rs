@@ -4,7 +4,7 @@ use super::super::explain::possible_tuple;
 use super::cells;
 use super::facts::{fresh, is_given, suffix};
 use crate::eval::Program;
-use crate::schema::{Restriction, RestrictionShape, RelationIndex, Rewrite, Schema, TypeIndex};
+use crate::schema::{RelationIndex, Restriction, RestrictionShape, Rewrite, Schema, TypeIndex};
 use crate::tuple::{Object, Relation, Subject, Tuple, TupleKey};
 
 /// Steps of a path.
@@ -23,6 +23,10 @@ pub(super) struct Row {
     pub(super) world: Vec<Tuple>,
     /// The links of places to given parents: there are no others.
     pub(super) chosen: Vec<Tuple>,
+    /// What the leaf is called, seen from the object asked about.
+    pub(super) leaf_name: String,
+    /// The leaf leads to a parent, who is asked about.
+    pub(super) is_link: bool,
     /// A document's no has to be seen; that a link is no role goes without saying.
     pub(super) is_kept_without_a_yes: bool,
 }
@@ -65,8 +69,12 @@ impl Maker<'_> {
     fn paths(&self, object_type: TypeIndex) -> Vec<Path> {
         let object = fresh(&self.schema.type_at(object_type).name, "_x");
         let place = Place { object, name: String::new() };
-        let mut found =
-            vec![Path { places: vec![place], types: vec![object_type], steps: Vec::new(), tuples: Vec::new() }];
+        let mut found = vec![Path {
+            places: vec![place],
+            types: vec![object_type],
+            steps: Vec::new(),
+            tuples: Vec::new(),
+        }];
         let mut at = 0;
         while at < found.len() {
             if found[at].steps.len() < STEPS_MAX {
@@ -183,7 +191,7 @@ impl Maker<'_> {
                 let is_inherited_flag =
                     !path.steps.is_empty() && restriction.shape != RestrictionShape::Object;
                 let is_kept_without_a_yes = !is_link && !is_inherited_flag;
-                self.row(path, link, (relation, restriction), is_kept_without_a_yes, found);
+                self.row(path, link, (relation, restriction), (is_link, is_kept_without_a_yes), found);
             }
         }
     }
@@ -193,7 +201,7 @@ impl Maker<'_> {
         path: &Path,
         (links, link_names): &(Vec<Tuple>, Vec<String>),
         (relation, restriction): (RelationIndex, &Restriction),
-        is_kept_without_a_yes: bool,
+        (is_link, is_kept_without_a_yes): (bool, bool),
         found: &mut Vec<Row>,
     ) {
         let Some((first, last)) = path.places.first().zip(path.places.last()) else { return };
@@ -233,7 +241,19 @@ impl Maker<'_> {
             }
             let places = path.places.clone();
             let chosen = links.clone();
-            found.push(Row { name, places, subject, group, leaf, world, chosen, is_kept_without_a_yes });
+            let leaf_name = leaf_name.clone();
+            found.push(Row {
+                name,
+                places,
+                subject,
+                group,
+                leaf,
+                world,
+                chosen,
+                leaf_name,
+                is_link,
+                is_kept_without_a_yes,
+            });
         }
     }
 
@@ -250,13 +270,13 @@ impl Maker<'_> {
 
     fn group(&self, object: Object, asked: RelationIndex, is_given: bool) -> Option<Group> {
         let types = self.schema.types();
-        types
-            .filter(|(index, _)| !self.schema.graph().entries(*index, asked).is_empty())
-            .find_map(|(_, kind)| {
+        types.filter(|(index, _)| !self.schema.graph().entries(*index, asked).is_empty()).find_map(
+            |(_, kind)| {
                 let subject = fresh(&kind.name, "_u");
                 let membership = cells::membership(self.program, &object, asked, &subject, self.given)?;
                 Some(Group { object: object.clone(), subject, membership, is_given })
-            })
+            },
+        )
     }
 
     fn tuple(

@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
-use super::matrix_table::{from_csv, from_json, from_markdown, to_csv, to_json, to_markdown, to_svg, to_text};
+use super::matrix_table::{
+    from_csv, from_json, from_markdown, to_csv, to_json, to_markdown, to_svg, to_text,
+};
 use super::store_test::StoreTest;
 use super::{read_schema_file, read_text, render};
 use crate::analysis::{CellChange, Matrix, Table, matrix, table_changes};
@@ -97,7 +99,8 @@ pub(super) fn run(args: &MatrixArgs, out: &mut Output) -> anyhow::Result<Exit> {
 fn find_type(program: &Program, name: &str) -> anyhow::Result<TypeIndex> {
     let schema = program.schema();
     let found = schema.type_named(name);
-    let problem = || Misunderstood::new(format_args!("there is no type `{name}`{}", schema.instead_of_type(name)));
+    let problem =
+        || Misunderstood::new(format_args!("there is no type `{name}`{}", schema.instead_of_type(name)));
     Ok(found.ok_or_else(problem)?)
 }
 
@@ -132,7 +135,8 @@ fn read_table(file: &Path) -> anyhow::Result<Vec<Table>> {
         "json" => from_json,
         _ => {
             let name = file.display();
-            let problem = format!("`{name}` cannot be checked: a table whose name ends in .md, .csv or .json can be");
+            let problem =
+                format!("`{name}` cannot be checked: a table whose name ends in .md, .csv or .json can be");
             return Err(Misunderstood::new(problem).into());
         }
     };

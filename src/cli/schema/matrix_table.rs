@@ -36,7 +36,8 @@ fn grid(table: &Table) -> Vec<Vec<&str>> {
 /// How many characters wide each column is.
 fn widths(lines: &[Vec<&str>]) -> Vec<usize> {
     let columns = lines.first().map_or(0, Vec::len);
-    let width = |at: usize| lines.iter().map(|line| line.get(at).map_or(0, |cell| cell.chars().count())).max();
+    let width =
+        |at: usize| lines.iter().map(|line| line.get(at).map_or(0, |cell| cell.chars().count())).max();
     (0..columns).map(|at| width(at).unwrap_or(0)).collect()
 }
 
@@ -152,7 +153,11 @@ pub(super) fn to_csv(tables: &[Table]) -> String {
 }
 
 fn csv_field(text: &str) -> String {
-    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Reads what [`to_csv`] wrote.
@@ -179,7 +184,10 @@ pub(super) fn from_csv(text: &str) -> anyhow::Result<Vec<Table>> {
         if is_first_row {
             table.columns.push(column);
         } else if table.columns.get(row.cells.len()) != Some(&column) {
-            bail!("line {number}: the permissions of `{}` are not those of the first row of its type", row.name);
+            bail!(
+                "line {number}: the permissions of `{}` are not those of the first row of its type",
+                row.name
+            );
         }
         row.cells.push(cell);
     }
@@ -234,7 +242,8 @@ pub(super) fn from_json(text: &str) -> anyhow::Result<Vec<Table>> {
         for row in value["rows"].as_array().with_context(place)? {
             let name = row["role"].as_str().with_context(place)?.to_owned();
             let cells = texts(&row["cells"]).with_context(place)?;
-            add_row(&mut table, std::iter::once(name).chain(cells).collect()).with_context(|| format!("table {number}"))?;
+            add_row(&mut table, std::iter::once(name).chain(cells).collect())
+                .with_context(|| format!("table {number}"))?;
         }
         Ok(table)
     };
