@@ -105,9 +105,9 @@ fn the_cells_of_random_schemas_are_what_the_judge_says() {
         for name in ["yes", "with", "unless", "no", "larger worlds", "of these, yes either way"] {
             assert!(counts.get(name).is_some_and(|count| *count >= 20), "{name}: too few: {counts:?}");
         }
-        // Few cells are left open where nothing is taken away: those that say `a or (a and b)`, over several relations.
+        // Hardly any cell is left open where nothing is taken away.
         let cells = counts["yes"] + counts["with"] + counts["no"];
-        assert!(counts.get("more, nothing taken away").copied().unwrap_or(0) * 6 < cells, "{counts:?}");
+        assert!(counts.get("more, nothing taken away").copied().unwrap_or(0) * 100 < cells, "{counts:?}");
     }
 }
 

@@ -1,11 +1,10 @@
 //! The cells: what the evaluator says in a row's world, and in those that hold a little more.
 
-use std::collections::HashSet;
-
-use super::super::derivation::{Derivation, Formula, Leaf, Possible, Stands, lay_out};
+use super::super::derivation::{Derivation, Leaf, Possible, Stands, lay_out};
 use super::super::explain::possible_tuple;
 use super::super::ways::{Few, Made, Set, ways};
 use super::facts::{Names, fresh};
+use super::matter::{is_ever_needed, may_matter};
 use super::rows::{Row, given_objects};
 use super::{Cell, Way};
 use crate::condition::Context;
@@ -183,6 +182,9 @@ impl<'a> Asker<'a> {
                 let ways = sets.into_iter().map(|set| self.way(row, set)).collect();
                 return Cell::Holds { ways, has_more };
             }
+            if !derivation.is_cut && !is_ever_needed(derivation, &row.leaf.key) {
+                return Cell::No;
+            }
         }
         Cell::More
     }
@@ -317,90 +319,5 @@ impl Possible for Further<'_> {
         let is_chosen = |it: &Tuple| it.key.object == key.object && it.key.relation == key.relation;
         self.asker.given.iter().all(|tuple| tuple.key.object != key.object)
             && !self.asker.chosen.iter().any(is_chosen)
-    }
-}
-
-/// Whether a tuple can make a difference for the better in any larger world.
-///
-/// Every such world can be mapped onto the one in which all that could be written is written, the objects that nothing is known of
-/// onto the one of their type; what is derived there is derived here too. So the tuple has to be part of a derivation here, all
-/// other parts of which can be true; where something is taken away, it may be absent.
-fn may_matter(derivation: &Derivation, tuple: &TupleKey) -> bool {
-    let Some(leaf) = derivation.leaves.iter().position(|leaf| leaf.key == *tuple) else { return false };
-    let mut can = vec![false; derivation.nodes.len()];
-    loop {
-        let saturation = Saturation { derivation, can: &can };
-        let more: Vec<bool> =
-            derivation.nodes.iter().map(|node| saturation.may_hold(&node.formula)).collect();
-        if more == can {
-            break;
-        }
-        can = more;
-    }
-    let saturation = Saturation { derivation, can: &can };
-    let mut seen = HashSet::from([(0, true)]);
-    let mut waiting = vec![(0, true)];
-    while let Some((node, helps)) = waiting.pop() {
-        let mut found = Met::default();
-        saturation.meet(&derivation.nodes[node].formula, helps, &mut found);
-        if found.leaves.contains(&(leaf, true)) {
-            return true;
-        }
-        waiting.extend(found.nodes.into_iter().filter(|met| seen.insert(*met)));
-    }
-    false
-}
-
-/// The world in which all that could be written is written.
-struct Saturation<'s> {
-    derivation: &'s Derivation,
-    can: &'s [bool],
-}
-
-/// What a formula hangs on, each with whether it helps to be true.
-#[derive(Default)]
-struct Met {
-    leaves: Vec<(usize, bool)>,
-    nodes: Vec<(usize, bool)>,
-}
-
-impl Saturation<'_> {
-    fn leaf(&self, leaf: usize) -> bool {
-        !matches!(self.derivation.leaves[leaf].stands, Stands::Blocked(..))
-    }
-
-    fn may_hold(&self, formula: &Formula) -> bool {
-        match formula {
-            Formula::Constant(value) => *value,
-            Formula::Leaf(leaf) => self.leaf(*leaf),
-            Formula::Node(node) => self.can[*node],
-            Formula::Over { leaf, node } => self.leaf(*leaf) && self.can[*node],
-            Formula::Any(parts) => parts.iter().any(|part| self.may_hold(part)),
-            Formula::All(parts) => parts.iter().all(|part| self.may_hold(part)),
-            Formula::Without { base, .. } => self.may_hold(base),
-        }
-    }
-
-    fn meet(&self, formula: &Formula, helps: bool, found: &mut Met) {
-        // What cannot hold helps nobody; that it does not hold may.
-        if helps && !self.may_hold(formula) {
-            return;
-        }
-        match formula {
-            Formula::Constant(_) => {}
-            Formula::Leaf(leaf) => found.leaves.push((*leaf, helps)),
-            Formula::Node(node) => found.nodes.push((*node, helps)),
-            Formula::Over { leaf, node } => {
-                found.leaves.push((*leaf, helps));
-                found.nodes.push((*node, helps));
-            }
-            Formula::Any(parts) | Formula::All(parts) => {
-                parts.iter().for_each(|part| self.meet(part, helps, found));
-            }
-            Formula::Without { base, taken, .. } => {
-                self.meet(base, helps, found);
-                self.meet(taken, !helps, found);
-            }
-        }
     }
 }

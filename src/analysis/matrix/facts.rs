@@ -135,6 +135,6 @@ fn linked(fact: &Tuple) -> Option<&Object> {
 }
 
 /// Whether an object came in with further facts.
-fn is_further(object: &Object) -> bool {
+pub(super) fn is_further(object: &Object) -> bool {
     object.id().starts_with("_f")
 }

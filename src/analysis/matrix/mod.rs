@@ -14,6 +14,7 @@
 
 mod cells;
 mod facts;
+mod matter;
 mod rows;
 mod table;
 
