@@ -47,13 +47,28 @@ struct Path {
     tuples: Vec<Tuple>,
 }
 
+/// Given parents that places of a path have, and what they are called.
+struct Choice {
+    links: Vec<Tuple>,
+    names: Vec<String>,
+}
+
+impl Choice {
+    /// With one link more.
+    fn and(&self, link: &Tuple) -> Choice {
+        let links = self.links.iter().chain([link]).cloned().collect();
+        let names = self.names.iter().cloned().chain([link.key.subject.to_string()]).collect();
+        Choice { links, names }
+    }
+}
+
 /// All rows of a type: short paths first, then in the order of the schema.
 pub(super) fn rows(program: &Program, object_type: TypeIndex, given: &[Tuple]) -> Vec<Row> {
     let maker = Maker { program, schema: program.schema(), given };
     let mut found = Vec::new();
     for path in maker.paths(object_type) {
-        for link in maker.given_links(&path) {
-            maker.rows_of(&path, &link, &mut found);
+        for choice in maker.choices(&path) {
+            maker.rows_of(&path, &choice, &mut found);
         }
     }
     found
@@ -153,36 +168,34 @@ impl Maker<'_> {
             .min_by_key(|it| it.condition.is_some())
     }
 
-    /// Each choice of given parents for the places of a path, with its name; one choice of none when there is nothing to choose.
-    fn given_links(&self, path: &Path) -> Vec<(Vec<Tuple>, Vec<String>)> {
-        let mut choices = vec![(Vec::new(), Vec::new())];
+    /// Each choice of given parents for the places of a path; one choice of none when there is nothing to choose.
+    fn choices(&self, path: &Path) -> Vec<Choice> {
+        let mut choices = vec![Choice { links: Vec::new(), names: Vec::new() }];
         for (place, object_type) in path.places.iter().zip(&path.types) {
             for (tupleset, parents) in self.tuplesets(*object_type) {
-                let mut links = Vec::new();
-                for parent in parents {
-                    for object in given_objects(self.given, &self.schema.type_at(parent).name) {
-                        let restriction = self.restriction(tupleset, parent);
-                        let subject = Subject::Object(object.clone());
-                        let tuple = self.tuple(&place.object, tupleset, subject, restriction);
-                        links.push((tuple, object.to_string()));
-                    }
+                let links = self.given_links(place, tupleset, &parents);
+                if !links.is_empty() {
+                    choices =
+                        choices.iter().flat_map(|choice| links.iter().map(|it| choice.and(it))).collect();
                 }
-                if links.is_empty() {
-                    continue;
-                }
-                let longer = choices.iter().flat_map(|(tuples, names): &(Vec<Tuple>, Vec<String>)| {
-                    links.iter().map(|(tuple, name)| {
-                        let tuples = tuples.iter().chain([tuple]).cloned().collect();
-                        (tuples, names.iter().chain([name]).cloned().collect())
-                    })
-                });
-                choices = longer.collect();
             }
         }
         choices
     }
 
-    fn rows_of(&self, path: &Path, link: &(Vec<Tuple>, Vec<String>), found: &mut Vec<Row>) {
+    /// The links of a place to what is given.
+    fn given_links(&self, place: &Place, tupleset: RelationIndex, parents: &[TypeIndex]) -> Vec<Tuple> {
+        let mut links = Vec::new();
+        for &parent in parents {
+            for object in given_objects(self.given, &self.schema.type_at(parent).name) {
+                let restriction = self.restriction(tupleset, parent);
+                links.push(self.tuple(&place.object, tupleset, Subject::Object(object), restriction));
+            }
+        }
+        links
+    }
+
+    fn rows_of(&self, path: &Path, choice: &Choice, found: &mut Vec<Row>) {
         let Some(&at) = path.types.last() else { return };
         let tuplesets = self.tuplesets(at);
         for &relation in &self.schema.type_at(at).relations {
@@ -191,7 +204,7 @@ impl Maker<'_> {
                 let is_inherited_flag =
                     !path.steps.is_empty() && restriction.shape != RestrictionShape::Object;
                 let is_kept_without_a_yes = !is_link && !is_inherited_flag;
-                self.row(path, link, (relation, restriction), (is_link, is_kept_without_a_yes), found);
+                self.row(path, choice, (relation, restriction), (is_link, is_kept_without_a_yes), found);
             }
         }
     }
@@ -199,7 +212,7 @@ impl Maker<'_> {
     fn row(
         &self,
         path: &Path,
-        (links, link_names): &(Vec<Tuple>, Vec<String>),
+        choice: &Choice,
         (relation, restriction): (RelationIndex, &Restriction),
         (is_link, is_kept_without_a_yes): (bool, bool),
         found: &mut Vec<Row>,
@@ -209,13 +222,13 @@ impl Maker<'_> {
         let plain = suffix(self.schema, relation, restriction);
         let leaf_name = join(&last.name, &format!("{}{plain}", self.schema.relation_at(relation).name));
         let mut world: Vec<Tuple> = self.given.to_vec();
-        world.extend(path.tuples.iter().chain(links).cloned());
+        world.extend(path.tuples.iter().chain(&choice.links).cloned());
         let groups = match restriction.shape {
             RestrictionShape::Object | RestrictionShape::Wildcard => vec![None],
             RestrictionShape::Userset(asked) => self.groups(asked).into_iter().map(Some).collect(),
         };
         for group in groups {
-            let mut names = link_names.clone();
+            let mut names = choice.names.clone();
             let mut world = world.clone();
             let (leaf_subject, subject, group) = match (restriction.shape, group) {
                 (RestrictionShape::Userset(asked), Some(group)) => {
@@ -240,7 +253,7 @@ impl Maker<'_> {
                 name.push_str(&format!(" [{}]", names.join(", ")));
             }
             let places = path.places.clone();
-            let chosen = links.clone();
+            let chosen = choice.links.clone();
             let leaf_name = leaf_name.clone();
             found.push(Row {
                 name,
