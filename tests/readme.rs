@@ -119,3 +119,20 @@ fn explanations_are_what_the_readme_shows() {
         assert_eq!(normal(&place.run(&pair[0].1)), normal(&pair[1].1));
     }
 }
+
+#[test]
+fn the_matrix_is_printed_and_checked_as_the_readme_shows_it() {
+    let blocks = blocks("### The matrix");
+    let [(_, make), (text, table), (_, turn), (_, change)] = blocks.as_slice() else { panic!("{blocks:?}") };
+    assert_eq!(&**text, "text");
+    let dir = tempfile::tempdir().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_stonetown"));
+    let run = |script: &str| {
+        let script = format!("stonetown() {{ {} \"$@\"; }}\n{script}", program.display());
+        let output = Command::new("bash").args(["-c", &script]).current_dir(dir.path()).output().unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "");
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run(make), (Some(0), table.clone()));
+    assert_eq!(run(turn), (Some(1), change.clone()));
+}

@@ -10,6 +10,7 @@ mod diff;
 mod explain;
 mod holders;
 mod listing;
+mod matrix;
 mod relations;
 mod sets;
 mod truth;
@@ -22,3 +23,6 @@ pub use diff::{
 };
 pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};
 pub use listing::{Held, Holder, held, holders};
+pub use matrix::{
+    Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes,
+};

@@ -7,6 +7,8 @@ mod graph;
 mod groups;
 mod list;
 mod orphans;
+mod matrix;
+mod matrix_table;
 mod show;
 mod store_test;
 mod test;
@@ -34,6 +36,8 @@ pub(super) enum SchemaCommand {
     Test(test::TestArgs),
     /// Print the graph of a schema's relations for Graphviz
     Graph(graph::GraphArgs),
+    /// Print which role gives which permission, worked out from the schema; or hold a committed table against it
+    Matrix(matrix::MatrixArgs),
     /// Write a schema into a store: it is in force from then on
     Write(write::WriteArgs),
     /// Put a schema in force together with what it asks of the tuples, unless it would silence some
@@ -54,6 +58,7 @@ pub(super) fn run(command: SchemaCommand, out: &mut Output) -> anyhow::Result<Ex
         SchemaCommand::Fmt(args) => fmt::run(&args, out),
         SchemaCommand::Test(args) => test::run(&args, out),
         SchemaCommand::Graph(args) => graph::run(&args, out),
+        SchemaCommand::Matrix(args) => matrix::run(&args, out),
         SchemaCommand::Write(args) => write::run(&args, out),
         SchemaCommand::Apply(args) => apply::run(args, out),
         SchemaCommand::Orphans(args) => orphans::run(&args, out),

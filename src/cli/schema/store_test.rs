@@ -129,6 +129,12 @@ impl StoreTest {
         serde_saphyr::from_str(&text).map_err(|error| anyhow::anyhow!("`{}`: {error}", path.display()))
     }
 
+    /// The tuples that hold in every test, each held against a schema.
+    pub(super) fn common(self, path: &Path, program: &Program) -> anyhow::Result<Vec<Tuple>> {
+        let files = self.tuple_file.iter().chain(&self.tuple_files);
+        tuples(path, self.tuples, files, program)
+    }
+
     /// The schema that the file names or holds.
     fn schema(&self, path: &Path) -> anyhow::Result<Result<Schema, Problems>> {
         let read = match (&self.model, &self.model_file) {
