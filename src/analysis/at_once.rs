@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use super::bound::Bound;
 use super::holders::{Holders, ObjectRows, Range};
-use super::sets::{Kind, Set, Sets};
+use super::sets::{People, Set, Sets};
 use super::truth::{Operator, Truth};
 use crate::schema::{Arrow, ArrowOver, RelationIndex, Rewrite};
 use crate::storage::Row;
@@ -94,7 +94,7 @@ impl Holders<'_> {
 
     fn direct_at_once(&mut self, sets: &mut Sets, at: At<'_>) -> Result<Option<Set>, Bound> {
         let program = self.program();
-        let mut people: Vec<(Kind, Truth, Vec<(u32, Truth)>)> = Vec::new();
+        let mut people = People::default();
         let (mut joined, mut is_known) = (Set::NOBODY, true);
         for kind in program.kinds_on(at.relation) {
             self.each_subject(at, at.relation, kind, &mut |holders, subject, row| {
@@ -117,28 +117,15 @@ impl Holders<'_> {
                     joined = sets.apply(Operator::Or, joined, set)?;
                     return Ok(true);
                 }
-                let kind = sets.kind(subject.subject_type());
-                let number = people.iter().position(|(of, ..)| *of == kind).unwrap_or_else(|| {
-                    people.push((kind, Truth::NO, Vec::new()));
-                    people.len() - 1
-                });
-                match subject {
-                    SubjectRef::Object(object) => {
-                        people[number].2.push((sets.subject(kind, object.id()), truth));
-                    }
-                    _ => people[number].1 = sets.truths.apply(Operator::Or, people[number].1, truth)?,
-                }
+                people.add(sets, subject, truth)?;
                 Ok(true)
             })?;
             if !is_known {
                 return Ok(None);
             }
         }
-        for (kind, everybody, named) in people {
-            let written = sets.written(kind, everybody, named)?;
-            joined = sets.apply(Operator::Or, joined, written)?;
-        }
-        Ok(Some(joined))
+        let people = people.joined(sets)?;
+        sets.apply(Operator::Or, joined, people).map(Some)
     }
 
     fn arrow_at_once(&mut self, sets: &mut Sets, at: At<'_>, arrow: &Arrow) -> Result<Option<Set>, Bound> {

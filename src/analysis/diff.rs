@@ -15,7 +15,7 @@ use std::rc::Rc;
 use super::affected::{Affected, affected};
 use super::bound::Bound;
 use super::holders::{Holders, ObjectRows, Shared};
-use super::relations::{Relations, Slot};
+use super::relations::{Permission, Relations, Slot};
 use super::sets::{Difference, Set, Sets};
 use super::truth::Truth;
 use crate::condition::Context;
@@ -69,7 +69,7 @@ pub struct DiffRequest<'a> {
     /// Values of conditions' parameters.
     pub context: &'a Context,
     /// Only these permissions, as type and name; empty: all.
-    pub only: Vec<(Box<str>, Box<str>)>,
+    pub only: Vec<Permission>,
     /// How much it may take.
     pub limits: DiffLimits,
 }
@@ -173,7 +173,7 @@ pub struct AccessDiff {
     /// What it took.
     pub work: DiffWork,
     /// The relations, as type and name, whose tuples it depends on: while none of them changes, nor a schema, it is the same.
-    pub depends: Vec<(Box<str>, Box<str>)>,
+    pub depends: Vec<Permission>,
 }
 
 /// Compares two sides, object by object, by type and id.
@@ -250,7 +250,7 @@ fn same_on_both(
 }
 
 /// What can be reached from what changes, and everything that the answers there hang on.
-fn depends(relations: &Relations, reachable: &BTreeSet<Slot>) -> Vec<(Box<str>, Box<str>)> {
+fn depends(relations: &Relations, reachable: &BTreeSet<Slot>) -> Vec<Permission> {
     let found = relations.depended_on_by(reachable.clone());
     let names = |slot| {
         let named = relations.at(slot);
@@ -259,7 +259,7 @@ fn depends(relations: &Relations, reachable: &BTreeSet<Slot>) -> Vec<(Box<str>, 
     found.into_iter().map(names).collect()
 }
 
-fn wanted(relations: &Relations, only: &[(Box<str>, Box<str>)]) -> Option<HashSet<Slot>> {
+fn wanted(relations: &Relations, only: &[Permission]) -> Option<HashSet<Slot>> {
     (!only.is_empty())
         .then(|| only.iter().filter_map(|(of, relation)| relations.find(of, relation)).collect())
 }

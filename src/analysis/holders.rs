@@ -14,7 +14,7 @@ use std::rc::Rc;
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::bound::Bound;
-use super::sets::{Kind, Set, Sets};
+use super::sets::{People, Set, Sets};
 use super::truth::{Operator, Truth, Unknown};
 use crate::condition::Context;
 use crate::eval::Program;
@@ -60,6 +60,9 @@ impl Range {
         (self.surely == self.perhaps).then_some(self.surely)
     }
 }
+
+/// The text of a userset, and its members as types and ids.
+pub(super) type Userset<'s> = (Box<str>, Vec<(&'s str, &'s str)>);
 
 /// What is known, by id.
 type Known = HashMap<Box<str>, Range>;
@@ -206,11 +209,7 @@ impl<'a> Holders<'a> {
     }
 
     /// Some of the usersets that tuples were seen to name, with who surely holds them.
-    pub(super) fn usersets<'s>(
-        &self,
-        sets: &'s Sets,
-        most: usize,
-    ) -> Vec<(Box<str>, Vec<(&'s str, &'s str)>)> {
+    pub(super) fn usersets<'s>(&self, sets: &'s Sets, most: usize) -> Vec<Userset<'s>> {
         let mut found = Vec::new();
         for place in self.named.iter().take(most) {
             let Some(range) = self.known(place.relation, &place.id) else { continue };
@@ -574,7 +573,7 @@ impl Search<'_, '_> {
     /// The tuples written on the relation itself.
     fn direct(&mut self, place: &Place) -> Result<Formula, Bound> {
         let program = self.holders.program;
-        let mut people: Vec<(Kind, Truth, Vec<(u32, Truth)>)> = Vec::new();
+        let mut people = People::default();
         let mut parts = Vec::new();
         for kind in program.kinds_on(place.relation) {
             self.subjects(place, place.relation, kind, &mut |search, subject, row| {
@@ -593,23 +592,10 @@ impl Search<'_, '_> {
                     parts.push(child.when(truth));
                     return Ok(());
                 }
-                let kind = search.sets.kind(subject.subject_type());
-                let at = people.iter().position(|(of, ..)| *of == kind).unwrap_or_else(|| {
-                    people.push((kind, Truth::NO, Vec::new()));
-                    people.len() - 1
-                });
-                match subject {
-                    SubjectRef::Object(object) => {
-                        people[at].2.push((search.sets.subject(kind, object.id()), truth));
-                    }
-                    _ => people[at].1 = search.sets.truths.apply(Operator::Or, people[at].1, truth)?,
-                }
-                Ok(())
+                people.add(search.sets, subject, truth)
             })?;
         }
-        for (kind, everybody, named) in people {
-            parts.push(Formula::Known(self.sets.written(kind, everybody, named)?));
-        }
+        parts.push(Formula::Known(people.joined(self.sets)?));
         Ok(Formula::Any(parts))
     }
 

@@ -8,7 +8,7 @@ use super::affected::affected;
 use super::bound::Bound;
 use super::diff::{DiffLimits, Side, Standing, standing};
 use super::holders::{Holders, Shared};
-use super::relations::{Relations, Slot};
+use super::relations::{Permission, Relations, Slot};
 use super::sets::Sets;
 use super::truth::Truth;
 use crate::condition::Context;
@@ -76,7 +76,7 @@ pub fn held(
     side: Side<'_>,
     subject: &Object,
     context: &Context,
-    only: &[(Box<str>, Box<str>)],
+    only: &[Permission],
     limits: &DiffLimits,
 ) -> Result<Vec<Held>, Bound> {
     let relations = Relations::of([side.program, side.program]);

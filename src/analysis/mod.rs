@@ -26,3 +26,4 @@ pub use listing::{Held, Holder, held, holders};
 pub use matrix::{
     Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes,
 };
+pub use relations::Permission;

@@ -5,6 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::eval::Program;
 use crate::schema::{RelationIndex, RestrictionShape, Rewrite, Schema};
 
+/// A relation by its names: type and relation.
+pub type Permission = (Box<str>, Box<str>);
+
 /// A relation of either side, numbered in the order of type and name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Slot(pub(super) u32);
@@ -42,7 +45,7 @@ pub(super) enum Over {
 #[derive(Debug)]
 pub(super) struct Relations {
     named: Vec<Named>,
-    number_of: HashMap<(Box<str>, Box<str>), Slot>,
+    number_of: HashMap<Permission, Slot>,
     /// The steps from each relation, of each side.
     steps: [Vec<Vec<Step>>; 2],
 }
@@ -50,7 +53,7 @@ pub(super) struct Relations {
 impl Relations {
     pub(super) fn of(programs: [&Program; 2]) -> Relations {
         let schemas = programs.map(Program::schema);
-        let mut by_name: BTreeMap<(Box<str>, Box<str>), [Option<RelationIndex>; 2]> = BTreeMap::new();
+        let mut by_name: BTreeMap<Permission, [Option<RelationIndex>; 2]> = BTreeMap::new();
         for (side, schema) in schemas.into_iter().enumerate() {
             for (index, relation) in schema.relations() {
                 let name = (schema.type_at(relation.object_type).name.clone(), relation.name.clone());

@@ -8,6 +8,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::bound::Bound;
 use super::truth::{Operator, Truth, Truths};
+use crate::tuple::SubjectRef;
 
 /// A number for a set, in one [`Sets`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +71,49 @@ pub(super) struct Sets {
     known_trees: HashMap<(Operator, Truth, Tree, Truth, Tree), Tree>,
     bytes: usize,
     bytes_max: usize,
+}
+
+/// Subjects that are written on one relation of one object: objects, and everybody of a type.
+#[derive(Default)]
+pub(super) struct People(Vec<OfKind>);
+
+struct OfKind {
+    kind: Kind,
+    everybody: Truth,
+    named: Vec<(u32, Truth)>,
+}
+
+impl People {
+    /// Adds a subject as far as a truth says; a userset stands for nobody here.
+    pub(super) fn add(
+        &mut self,
+        sets: &mut Sets,
+        subject: SubjectRef<'_>,
+        truth: Truth,
+    ) -> Result<(), Bound> {
+        let kind = sets.kind(subject.subject_type());
+        let at = self.0.iter().position(|of| of.kind == kind).unwrap_or_else(|| {
+            self.0.push(OfKind { kind, everybody: Truth::NO, named: Vec::new() });
+            self.0.len() - 1
+        });
+        let of = &mut self.0[at];
+        match subject {
+            SubjectRef::Object(object) => of.named.push((sets.subject(kind, object.id()), truth)),
+            SubjectRef::Wildcard(_) => of.everybody = sets.truths.apply(Operator::Or, of.everybody, truth)?,
+            SubjectRef::Userset(..) => {}
+        }
+        Ok(())
+    }
+
+    /// All of them.
+    pub(super) fn joined(self, sets: &mut Sets) -> Result<Set, Bound> {
+        let mut joined = Set::NOBODY;
+        for OfKind { kind, everybody, named } in self.0 {
+            let written = sets.written(kind, everybody, named)?;
+            joined = sets.apply(Operator::Or, joined, written)?;
+        }
+        Ok(joined)
+    }
 }
 
 /// Names, numbered as they are met.

@@ -8,7 +8,7 @@ use clap::Args;
 use super::output::Misunderstood;
 use super::remote::ServerUrl;
 use super::target::{Place, Target};
-use crate::engine::{At, Context, StorageError};
+use crate::engine::{At, Context, Permission, StorageError};
 use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey, TupleRef};
 
 /// Which data directory, or which server.
@@ -155,7 +155,7 @@ pub(super) fn parse_context(text: &str) -> Result<Context, String> {
 }
 
 /// `TYPE#RELATION`.
-pub(super) fn parse_permission(text: &str) -> Result<(Box<str>, Box<str>), String> {
+pub(super) fn parse_permission(text: &str) -> Result<Permission, String> {
     let wrong = || format!("`{text}`: write `TYPE#RELATION`, such as `voice#viewer`");
     let (of, relation) = text.split_once('#').ok_or_else(wrong)?;
     // Any id does: it is the names that have to be right.

@@ -6,7 +6,7 @@ use super::args::{StoreArgs, parse_context, parse_object_relation, parse_permiss
 use super::exit::Exit;
 use super::output::{Misunderstood, Output, form_json};
 use crate::api::{AccessForm, AuditForm};
-use crate::engine::{At, AuditQuestion, AuditTime, Context};
+use crate::engine::{At, AuditQuestion, AuditTime, Context, Permission};
 use crate::tuple::{Object, Timestamp};
 
 /// List who can do something on an object: in a state, or at any moment between two times.
@@ -45,7 +45,7 @@ pub(super) struct WhatArgs {
 
     /// Only this permission; may be repeated
     #[arg(long, value_name = "TYPE#RELATION", value_parser = parse_permission)]
-    only: Vec<(Box<str>, Box<str>)>,
+    only: Vec<Permission>,
 
     #[command(flatten)]
     time: TimeArgs,

@@ -18,7 +18,7 @@ use super::exit::Exit;
 use super::output::{Misunderstood, Output, form_json, tell};
 use super::schema::{read_schema_file, render};
 use crate::api::{DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm, DiffSummaryForm};
-use crate::engine::{AccessDiffRequest, At, ChangeSet, Context, DiffLimits, DiffOf, SchemaInput};
+use crate::engine::{AccessDiffRequest, At, ChangeSet, Context, DiffLimits, DiffOf, Permission, SchemaInput};
 use crate::tuple::{Timestamp, Tuple, TupleKey};
 use forbid::Forbidden;
 
@@ -73,7 +73,7 @@ pub(super) struct DiffArgs {
 
     /// Only this permission; may be repeated
     #[arg(long, value_name = "TYPE#RELATION", value_parser = parse_permission)]
-    only: Vec<(Box<str>, Box<str>)>,
+    only: Vec<Permission>,
 
     /// Exit with 1 when there is one: gain, lose or change, `:`, and TYPE#PERMISSION, TYPE#* or *; may be repeated
     #[arg(long, value_name = "WHAT")]

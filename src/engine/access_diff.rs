@@ -10,7 +10,7 @@ use super::error::EngineError;
 use super::view::View;
 use super::write::WriteRefusal;
 use super::write_schema::SchemaInput;
-use crate::analysis::{self, AccessDiff, DiffLimits, DiffRequest, Found, Side, Touched};
+use crate::analysis::{self, AccessDiff, DiffLimits, DiffRequest, Found, Permission, Side, Touched};
 use crate::condition::Context;
 use crate::eval::Program;
 use crate::schema::Schema;
@@ -30,7 +30,7 @@ pub struct AccessDiffRequest {
     /// Values of conditions' parameters.
     pub context: Context,
     /// Only these permissions, as type and name; empty: all.
-    pub only: Vec<(Box<str>, Box<str>)>,
+    pub only: Vec<Permission>,
     /// How much it may take.
     pub limits: DiffLimits,
 }

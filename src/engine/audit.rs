@@ -11,7 +11,7 @@ use super::Engine;
 use super::at::At;
 use super::error::EngineError;
 use super::view::View;
-use crate::analysis::{self, DiffLimits, Held, Holder, Side};
+use crate::analysis::{self, DiffLimits, Held, Holder, Permission, Side};
 use crate::condition::Context;
 use crate::eval::{EvalError, Program};
 use crate::storage::{Reads, Recorder, StorageError, TupleReader};
@@ -35,7 +35,7 @@ pub enum AuditQuestion {
         /// Who.
         subject: Object,
         /// Only these permissions, as type and name; empty: all.
-        only: Vec<(Box<str>, Box<str>)>,
+        only: Vec<Permission>,
     },
 }
 
@@ -57,11 +57,17 @@ pub enum Access {
     Held(Held),
 }
 
+/// Since when and until when, within a time; no end: it was still so at the last moment.
+pub type Stretch = (Timestamp, Option<Timestamp>);
+
+/// A line of an answer, with its stretch where a time was asked about.
+pub type AuditLine = (Access, Option<Stretch>);
+
 /// The answer.
 #[derive(Debug, Clone)]
 pub struct AuditAnswer {
-    /// Each line; for a time between two others, since and until when it was so within it. An end that is none was still so at the last moment.
-    pub lines: Vec<(Access, Option<(Timestamp, Option<Timestamp>)>)>,
+    /// By subject, or by object and permission.
+    pub lines: Vec<AuditLine>,
     /// The state, or the last one.
     pub token: Token,
     /// The schema of that state.
@@ -137,7 +143,7 @@ fn find(program: &Program, object: ObjectRef<'_>, relation: &str) -> Result<(), 
     }
 }
 
-type Lines = Vec<(Access, Option<(Timestamp, Option<Timestamp>)>)>;
+type Lines = Vec<AuditLine>;
 
 struct Timeline<'t, 'e> {
     first: &'t View<'e>,

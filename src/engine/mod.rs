@@ -27,6 +27,7 @@ mod import_live;
 mod list_objects;
 mod list_stores;
 mod list_subjects;
+mod matrix;
 mod orphans;
 mod pending;
 mod period;
@@ -58,7 +59,7 @@ use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
 pub use crate::analysis::{
     AccessDiff, Block, Bound, Change as AccessChange, DiffLimits, DiffWork, ExplainRequest,
     Explained as ExplainedAnswer, Explanation, Found as DiffFound, Held, Holder, Line as DiffLine,
-    Lines as DiffLines, Miss, Proof, Standing, Why, Written,
+    Lines as DiffLines, Miss, Permission, Proof, Standing, Table as MatrixTable, Why, Written,
 };
 pub use crate::condition::{ConditionError, Context};
 pub use crate::eval::{
@@ -74,7 +75,7 @@ pub use access_diff::{AccessDiffAnswer, AccessDiffRequest, ChangeSet, DiffOf};
 pub use admission::{Rejection, admit, admit_stored};
 pub use apply::{Applied, ApplyAnswer, ApplyRefusal, ApplyReport, ApplyRequest};
 pub use at::At;
-pub use audit::{Access, AuditAnswer, AuditQuestion, AuditTime};
+pub use audit::{Access, AuditAnswer, AuditLine, AuditQuestion, AuditTime, Stretch};
 pub use backup::{BackupAnswer, BackupVerdict, list_backups, verify_backups};
 pub use batch_check::BatchItem;
 pub use changes::{ChangesFrom, ChangesRequest};

@@ -105,7 +105,7 @@ fn listing(schema: &Schema, tuples: &[Tuple], subjects: &BTreeSet<Object>, unkno
         // What this side does not know of makes no difference to it.
         let reduced = (0..unknowns.len()).filter(|at| own[*at]).fold(0, |all, at| all | (way & (1 << at)));
         if reduced != way {
-            for (_, truth) in &mut listing {
+            for truth in listing.values_mut() {
                 *truth |= ((*truth >> reduced) & 1) << way;
             }
             continue;

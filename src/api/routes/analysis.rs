@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::body::Body as StreamBody;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Response};
 use serde_json::{Map, Value, json};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +15,7 @@ use super::super::analysis::{AuditForm, DiffDetail, ExplanationForm, access_diff
 use super::super::app::{Answer, App, at, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::query::Parameters;
 use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, OrEmpty};
@@ -24,7 +25,7 @@ use super::pieces::{Pieces, streamed};
 use super::write::{AskedTuples, look_at_tuples};
 use crate::engine::{
     AccessDiffRequest, At, AuditQuestion, AuditTime, ChangeSet, Context, DiffLimits, DiffOf, ExplainRequest,
-    OnMissing, SchemaInput,
+    OnMissing, Permission, SchemaInput,
 };
 use crate::tuple::{Object, ObjectRef, Relation, Timestamp, TupleRef};
 
@@ -224,6 +225,32 @@ pub(super) async fn audit(
     .await
 }
 
+pub(super) async fn matrix(
+    State(app): State<App>,
+    Path(store): Path<String>,
+    Query(query): Query<Parameters>,
+    headers: HeaderMap,
+) -> Response<StreamBody> {
+    app.run(Some(store), move |app, store| {
+        let (schema, object_type) = (query.text("schema_id")?, query.text("type")?);
+        let mut fields = Fields::of("MatrixRequest");
+        ids(&mut fields, store, schema);
+        fields.finish()?;
+        let _running = begin(app)?;
+        let view = app.view(store, schema, &at(&headers)?)?;
+        let tables = view.matrix(Some(object_type).filter(|name| !name.is_empty()));
+        let tables = tables.map_err(|error| ApiError::from(error).under(view.schema()))?;
+        let table = |table: &crate::engine::MatrixTable| {
+            let rows = table.rows.iter().map(|row| json!({ "role": row.name, "cells": row.cells }));
+            let rows: Vec<Value> = rows.collect();
+            json!({ "type": table.object_type, "permissions": table.columns, "rows": rows })
+        };
+        let tables: Vec<Value> = tables.iter().map(table).collect();
+        Ok(Answer::json(&json!({ "matrix": tables })).of_view(app, &view))
+    })
+    .await
+}
+
 fn context(given: Option<Map<String, Value>>) -> Context {
     given.map(Context::new).unwrap_or_default()
 }
@@ -239,7 +266,7 @@ fn time(name: &str, text: &str) -> Result<Option<Timestamp>, ApiError> {
 }
 
 /// Each as `TYPE#RELATION`.
-fn permissions(texts: Option<Vec<String>>) -> Result<Vec<(Box<str>, Box<str>)>, ApiError> {
+fn permissions(texts: Option<Vec<String>>) -> Result<Vec<Permission>, ApiError> {
     let read = |text: &String| {
         let (of, relation) = text.split_once('#')?;
         // Any id does: it is the names that have to be right.

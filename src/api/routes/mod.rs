@@ -67,6 +67,7 @@ pub(super) fn router(app: App) -> Router {
         .route("/stores/{store}/access-diff", post(analysis::diff))
         .route("/stores/{store}/explain", post(analysis::explain))
         .route("/stores/{store}/audit", post(analysis::audit))
+        .route("/stores/{store}/matrix", get(analysis::matrix))
         .route("/stores/{store}/orphans", get(orphans::list).post(orphans::list_under))
         .route("/stores/{store}/orphans/remove", post(orphans::remove))
         .route("/stores/{store}/retention", get(past::retention).put(past::set_retention))

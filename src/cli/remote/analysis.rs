@@ -13,7 +13,7 @@ use crate::api::{AuditForm, DiffDetail, DiffEvent, DiffSummaryForm, ExplanationF
 use crate::cli::read::tuple_json;
 use crate::engine::{
     AccessDiffRequest, At, AuditQuestion, AuditTime, Context, DiffOf, ExplainRequest, Given, OnDuplicate,
-    OnMissing,
+    OnMissing, Permission,
 };
 use crate::tuple::{SchemaId, StoreId};
 
@@ -133,7 +133,7 @@ fn add_context(body: &mut Value, context: &Context) {
     }
 }
 
-fn only_json(only: &[(Box<str>, Box<str>)]) -> Value {
+fn only_json(only: &[Permission]) -> Value {
     only.iter().map(|(of, relation)| Value::String(format!("{of}#{relation}"))).collect()
 }
 
