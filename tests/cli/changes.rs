@@ -180,6 +180,12 @@ changed relation voice#granted
 changed condition soon
   - condition soon(x: int, y: string) { x < 10 }
   + condition soon(x: int, y: string) { x < 11 }
+matrix of org: new rows org.parent
+matrix of org: gone rows org.parent.owner, org.parent.admin
+matrix of org: new columns boss
+matrix of org: gone columns overseer
+matrix of voice: new rows voice.granted:* with soon, voice.org.parent
+matrix of voice: gone rows voice.granted:*, voice.granted(org#admin), voice.org.parent.owner, voice.org.parent.admin
 "
     );
     let (out, _) = place.run("schema diff new.fga old.fga --format json").no();

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::matrix::change_text;
 use super::{read_schema_file, render};
 use crate::analysis::{CellChange, matrix, matrix_changes};
 use crate::cli::exit::Exit;
@@ -50,9 +49,7 @@ pub(super) fn run(args: &DiffArgs, out: &mut Output) -> anyhow::Result<Exit> {
             true => "no differences".to_owned(),
             false => {
                 let mut lines: Vec<String> = differences.iter().map(text).collect();
-                lines.extend(
-                    cells.iter().map(|cell| format!("in the matrix, {}", change_text(cell, "before"))),
-                );
+                lines.extend(cell_texts(&cells));
                 lines.join("\n")
             }
         },
@@ -92,6 +89,47 @@ fn difference_json(difference: &Difference) -> Value {
     let Difference { what, old, new } = difference;
     let kind = difference.kind().as_str();
     json!({ "difference": kind, "kind": what.kind(), "name": what.to_string(), "old": old, "new": new })
+}
+
+/// By type: which rows and columns came and went, and each cell that is another one.
+fn cell_texts(cells: &[CellChange]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for of in cells.chunk_by(|one, other| one.object_type == other.object_type) {
+        let name = &of[0].object_type;
+        let mut told = |what: &str, names: Vec<String>| {
+            if !names.is_empty() {
+                lines.push(format!("matrix of {name}: {what} {}", names.join(", ")));
+            }
+        };
+        for (what, is_row, is_new) in [
+            ("new rows", true, true),
+            ("gone rows", true, false),
+            ("new columns", false, true),
+            ("gone columns", false, false),
+        ] {
+            let whole = |cell: &&CellChange| {
+                cell.row.is_some() == is_row
+                    && cell.column.is_some() != is_row
+                    && cell.after.is_some() == is_new
+            };
+            let title =
+                |cell: &CellChange| cell.row.clone().or_else(|| cell.column.clone()).unwrap_or_default();
+            told(what, of.iter().filter(whole).map(title).collect());
+        }
+        for cell in of {
+            let said = |side: &Option<String>| side.clone().unwrap_or_else(|| "nothing".to_owned());
+            let (before, after) = (said(&cell.before), said(&cell.after));
+            match (&cell.row, &cell.column) {
+                (Some(row), Some(column)) => {
+                    lines.push(format!("matrix of {name}: {row} {column} was `{before}`, is `{after}`"));
+                }
+                (None, None) if cell.after.is_some() => lines.push(format!("matrix of {name}: new")),
+                (None, None) => lines.push(format!("matrix of {name}: gone")),
+                _ => {}
+            }
+        }
+    }
+    lines
 }
 
 fn cell_json(cell: &CellChange) -> Value {

@@ -151,7 +151,7 @@ fn check(file: &Path, committed: &[Table], made: &[Matrix], out: &mut Output) ->
     let tables: Vec<Table> = made.iter().map(Matrix::table).collect();
     let changes = table_changes(committed, &tables);
     for change in &changes {
-        out.print(|| change_text(change, "committed"), || change_json(change))?;
+        out.print(|| change_text(change), || change_json(change))?;
     }
     if !changes.is_empty() {
         return Ok(Exit::No);
@@ -162,8 +162,7 @@ fn check(file: &Path, committed: &[Table], made: &[Matrix], out: &mut Output) ->
     Ok(Exit::Yes)
 }
 
-/// `was`: what the side before is called.
-pub(super) fn change_text(change: &CellChange, was: &str) -> String {
+fn change_text(change: &CellChange) -> String {
     let CellChange { object_type, row, column, before, after } = change;
     let place = match (row, column) {
         (Some(row), Some(column)) => format!("{row} {column}"),
@@ -172,7 +171,7 @@ pub(super) fn change_text(change: &CellChange, was: &str) -> String {
         (None, None) => "(table)".to_owned(),
     };
     let said = |side: &Option<String>| side.as_ref().map_or("nothing".to_owned(), |text| format!("`{text}`"));
-    format!("{object_type} {place}: {was} {}, now {}", said(before), said(after))
+    format!("{object_type} {place}: committed {}, now {}", said(before), said(after))
 }
 
 fn change_json(change: &CellChange) -> serde_json::Value {
