@@ -15,7 +15,7 @@ pub(super) use saved::SavedDiff;
 
 use super::args::{StoreArgs, parse_context, parse_permission};
 use super::exit::Exit;
-use super::output::{Misunderstood, Output, form_json, tell};
+use super::output::{Misunderstood, Output, tell};
 use super::schema::{read_schema_file, render};
 use crate::api::{DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm, DiffSummaryForm};
 use crate::engine::{AccessDiffRequest, At, ChangeSet, Context, DiffLimits, DiffOf, Permission, SchemaInput};
@@ -182,7 +182,8 @@ impl Listed {
     fn take(&mut self, event: &DiffEvent, out: &mut Output) -> anyhow::Result<()> {
         self.found += 1;
         if self.shown == Shown::Jsonl {
-            return out.line(form_json(event));
+            // Straight to text: there may be millions.
+            return out.line(serde_json::to_string(event)?);
         }
         let (object, permission, texts) = match event {
             DiffEvent::Incomplete { object, permission, incomplete } => {
