@@ -244,3 +244,45 @@ fn judged(case: &Case, seed: u64) -> Vec<(&'static str, usize)> {
         ("empty", usize::from(expected.is_empty())),
     ]
 }
+
+/// A diff over tuples as text, before and after, and the schema's text.
+fn small(schema: &str, before: &[&str], writes: &[&str]) -> Lines {
+    let programs = [schema, schema].map(|text| {
+        stonetown::eval::Program::new(stonetown::schema::read_schema("small.fga", text).unwrap().1)
+    });
+    let tuples = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Tuple>>();
+    let case = Case {
+        programs,
+        documents: Default::default(),
+        before: tuples(before),
+        writes: tuples(writes),
+        deletes: Vec::new(),
+        is_schema_change: false,
+    };
+    found(&case, DiffLimits::default(), Touched::Tuples(case.touched()))
+}
+
+/// Found by reading: relations that mention each other twice on each level took twice as long for each level.
+#[test]
+fn relations_that_repeat_each_other_are_looked_at_once() {
+    let mut schema =
+        "model\n  schema 1.1\n\ntype user\n\ntype doc\n  relations\n    define b: [user]\n".to_owned();
+    for level in 0..60 {
+        let next = level + 1;
+        schema.push_str(&format!("    define a{level}: a{next} or (a{next} and b) or (a{next} and b)\n"));
+    }
+    schema.push_str("    define a60: [user]\n");
+    let lines = small(&schema, &["doc:1#b@user:x"], &["doc:1#a60@user:anne"]);
+    assert_eq!(lines.len(), 61);
+}
+
+/// Found by reading: more conditions than one truth can hang on, each on an object of its own.
+#[test]
+fn conditions_of_other_objects_take_no_room_for_ever() {
+    let schema = "model\n  schema 1.1\n\ntype user\n\ntype doc\n  relations\n    define viewer: [user, user with c]\n    define can_view: viewer\n\ncondition c(n: int, x: int) {\n  n < x\n}\n";
+    let tuples: Vec<String> = (0..20_000)
+        .map(|number| format!("doc:{number}#viewer@user:anne with c {{\"n\":{number}}}"))
+        .collect();
+    let tuples: Vec<&str> = tuples.iter().map(String::as_str).collect();
+    assert_eq!(small(schema, &[], &tuples).len(), 40_000);
+}

@@ -13,6 +13,8 @@ use crate::tuple::{ObjectRef, SubjectKind, SubjectRef};
 
 /// Computed relations behind each other.
 const DEPTH_MAX: usize = 16;
+/// Relations of one object that are looked at.
+const PLACES_MAX: u32 = 64;
 
 /// A relation of an object, and all tuples of the object, where they are at hand.
 #[derive(Clone, Copy)]
@@ -32,6 +34,8 @@ impl Holders<'_> {
         id: &str,
         rows: Option<&ObjectRows>,
     ) -> Result<Option<Set>, Bound> {
+        self.at_once_left = PLACES_MAX;
+        self.reads_at_once = 0;
         self.place_at_once(sets, At { relation, id, rows, depth: 0 })
     }
 
@@ -39,9 +43,11 @@ impl Holders<'_> {
         if let Some(known) = self.known(at.relation, at.id) {
             return Ok(known.decided());
         }
-        if at.depth > DEPTH_MAX {
+        // Nothing is remembered here: what computes the same again and again is for a search.
+        if at.depth > DEPTH_MAX || self.at_once_left == 0 {
             return Ok(None);
         }
+        self.at_once_left -= 1;
         let program = self.program();
         let found = self.rewrite_at_once(sets, at, &program.schema().relation_at(at.relation).rewrite)?;
         if let Some(set) = found {
@@ -176,7 +182,11 @@ impl Holders<'_> {
         let mut result = Ok(true);
         state.subjects(object, &of.name, kind, &mut |subject, row| {
             self.reads += 1;
-            result = visit(self, subject, row);
+            self.reads_at_once += 1;
+            result = match self.reads_at_once > self.reads_max() {
+                true => Err(Bound::Reads(self.reads_max())),
+                false => visit(self, subject, row),
+            };
             if matches!(result, Ok(true)) { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         })?;
         result.map(|_| ())

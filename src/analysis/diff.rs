@@ -120,6 +120,8 @@ pub struct Lines {
     pub lines: Vec<Line>,
     /// Usersets whose members all are in `lines` with one change, the largest first, each with how many more they account for.
     pub usersets: Vec<(Change, Box<str>, usize)>,
+    /// What tells the conditional answers among the lines from all others, definitions and all.
+    pub conditions: String,
     counts: [usize; 4],
 }
 
@@ -370,7 +372,13 @@ impl Diff<'_, '_> {
             }
             self.work.places += 1;
             let permission = &self.relations.at(slot).relation;
-            let found = match self.sets_of(slot, object.id(), rows) {
+            let mut sets = self.sets_of(slot, object.id(), rows);
+            if matches!(sets, Err(Bound::Conditions(_) | Bound::Memory)) {
+                // What was met on other objects takes room too.
+                self.begin_anew();
+                sets = self.sets_of(slot, object.id(), rows);
+            }
+            let found = match sets {
                 Ok([before, after]) if before == after => continue,
                 Ok([before, after]) => {
                     let lines = self.lines(before, after);
@@ -397,12 +405,16 @@ impl Diff<'_, '_> {
         let [first, second] = &self.holders;
         let bytes = self.sets.bytes() + first.bytes() + second.bytes() + self.pair_bytes;
         if bytes > self.request.limits.bytes_max {
-            self.work.resets += 1;
-            self.sets = Sets::new(self.request.limits.bytes_max);
-            self.holders.iter_mut().for_each(Holders::forget);
-            self.pairs.clear();
-            self.pair_bytes = 0;
+            self.begin_anew();
         }
+    }
+
+    fn begin_anew(&mut self) {
+        self.work.resets += 1;
+        self.sets = Sets::new(self.request.limits.bytes_max);
+        self.holders.iter_mut().for_each(Holders::forget);
+        self.pairs.clear();
+        self.pair_bytes = 0;
     }
 
     fn lines(&mut self, before: Set, after: Set) -> Rc<Lines> {
@@ -411,8 +423,16 @@ impl Diff<'_, '_> {
         }
         let mut lines = Lines::default();
         let sets = &self.sets;
-        sets.differences(before, after, &mut |it| lines.lines.push(line(sets, &it)));
+        let mut identities: Vec<String> = Vec::new();
+        sets.differences(before, after, &mut |it| {
+            for truth in [it.before, it.after].into_iter().filter(|truth| truth.is_conditional()) {
+                identities.push(sets.truths.identity(truth));
+            }
+            lines.lines.push(line(sets, &it));
+        });
         lines.lines.sort();
+        identities.sort();
+        lines.conditions = identities.join("\n");
         for line in &lines.lines {
             lines.counts[line.change as usize] += 1;
         }
@@ -469,12 +489,18 @@ fn line(sets: &Sets, it: &Difference) -> Line {
         (Truth::NO, _) | (_, Truth::YES) => Change::Gained,
         _ => Change::Lost,
     };
+    let (before, mut after) = (standing(sets, it.before), standing(sets, it.after));
+    if let (Change::Changed, Standing::If(text)) = (change, &after)
+        && before == after
+    {
+        after = Standing::If(format!("{text}, as it is defined afterwards").into());
+    }
     Line {
         change,
         subject_type: sets.kind_name(it.kind).into(),
         subject: it.subject.map(|subject| sets.subject_id(it.kind, subject).into()),
-        before: standing(sets, it.before),
-        after: standing(sets, it.after),
+        before,
+        after,
     }
 }
 

@@ -240,8 +240,18 @@ pub(super) struct Asker<'a> {
 
 impl Asker<'_> {
     fn holds(&self, state: &dyn TupleReader) -> bool {
+        self.answer(state) == Some(true)
+    }
+
+    /// The answer over a state; none: a limit of ours kept it from being found out.
+    fn answer(&self, state: &dyn TupleReader) -> Option<bool> {
         let tuple = self.request.tuple;
-        eval::check(self.program, state, tuple, self.context, self.limits).is_ok_and(|answer| answer.allowed)
+        match eval::check(self.program, state, tuple, self.context, self.limits) {
+            Ok(answer) => Some(answer.allowed),
+            // There is no yes, whatever there is.
+            Err(EvalError::Condition { .. } | EvalError::TooDeep(_)) => Some(false),
+            Err(_) => None,
+        }
     }
 
     fn is_late(&self) -> bool {
@@ -253,6 +263,10 @@ impl Asker<'_> {
     }
 
     fn prove(&self, state: &dyn TupleReader, explanation: &mut Explanation) -> Result<(), EvalError> {
+        if self.request.proofs_max == 0 {
+            explanation.has_more_proofs = true;
+            return Ok(());
+        }
         let derivation = self.lay_out(state, &Nothing)?;
         let few = Few { sets_max: SETS_MAX.max(2 * self.request.proofs_max), size_max: PROOF_MAX };
         let found = ways(&derivation, Made::Proofs, few, &|_| true);
@@ -302,6 +316,9 @@ impl Asker<'_> {
             return None;
         }
         loop {
+            if self.is_late() {
+                return None;
+            }
             let spare = set.iter().rev().copied().find(|leaf| is_enough(&set, Some(*leaf)));
             match spare {
                 Some(spare) => set.retain(|leaf| *leaf != spare),
@@ -387,10 +404,10 @@ impl Asker<'_> {
             let changes: Vec<Change> = chosen.map(|(_, leaf)| change(&derivation.leaves[*leaf])).collect();
             let mut overlay = Overlay::what_if(state);
             overlay.apply(state.revision().next(), &changes);
-            self.holds(&overlay)
+            self.answer(&overlay)
         };
         let all = (1_u32 << set.len()) - 1;
-        holds_with(all) && (0..all).all(|parts| !holds_with(parts))
+        holds_with(all) == Some(true) && (0..all).all(|parts| holds_with(parts) == Some(false))
     }
 
     pub(super) fn as_miss(&self, derivation: &Derivation, set: &[usize]) -> Miss {

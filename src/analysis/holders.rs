@@ -25,6 +25,9 @@ use crate::tuple::{ObjectRef, Subject, SubjectKind, SubjectRef};
 /// Most subproblems that one may hang on.
 const SUBPROBLEMS_MAX: usize = 4_000_000;
 
+/// Members that are looked at to tell people by their usersets.
+const MEMBERS_MAX: usize = 20_000;
+
 /// Usersets that are remembered to have been named.
 const NAMED_MAX: usize = 10_000;
 
@@ -104,6 +107,9 @@ pub(super) struct Holders<'a> {
     bytes: usize,
     pub(super) reads: u64,
     reads_max: u64,
+    /// How much more is looked at before a search is made.
+    pub(super) at_once_left: u32,
+    pub(super) reads_at_once: u64,
 }
 
 impl<'a> Holders<'a> {
@@ -133,6 +139,8 @@ impl<'a> Holders<'a> {
             bytes: 0,
             reads: 0,
             reads_max,
+            at_once_left: 0,
+            reads_at_once: 0,
         }
     }
 
@@ -152,6 +160,10 @@ impl<'a> Holders<'a> {
 
     pub(super) fn program(&self) -> &'a Program {
         self.program
+    }
+
+    pub(super) fn reads_max(&self) -> u64 {
+        self.reads_max
     }
 
     pub(super) fn state(&self) -> &'a dyn TupleReader {
@@ -210,8 +222,12 @@ impl<'a> Holders<'a> {
 
     /// Some of the usersets that tuples were seen to name, with who surely holds them.
     pub(super) fn usersets<'s>(&self, sets: &'s Sets, most: usize) -> Vec<Userset<'s>> {
-        let mut found = Vec::new();
+        let mut found: Vec<Userset<'s>> = Vec::new();
+        let mut looked_at = 0;
         for place in self.named.iter().take(most) {
+            if looked_at > MEMBERS_MAX {
+                break;
+            }
             let Some(range) = self.known(place.relation, &place.id) else { continue };
             let mut members = Vec::new();
             let mut is_plain = true;
@@ -222,6 +238,7 @@ impl<'a> Holders<'a> {
                 None if truth == Truth::NO => {}
                 _ => is_plain = false,
             });
+            looked_at += members.len();
             if is_plain {
                 let schema = self.program.schema();
                 let relation = schema.relation_at(place.relation);

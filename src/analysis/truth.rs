@@ -4,7 +4,7 @@
 //! function of them, kept in its one reduced form (an ordered binary decision diagram: Bryant, *Graph-based algorithms for
 //! Boolean function manipulation*, 1986), so that equal truths have equal numbers: what holds under `a or not a` is a yes.
 
-use biodivine_lib_bdd::{Bdd, BddVariableSet, op_function};
+use biodivine_lib_bdd::{Bdd, BddValuation, BddVariableSet, op_function};
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::bound::Bound;
@@ -13,6 +13,8 @@ use super::bound::Bound;
 const CONDITIONS_MAX: u16 = 16_384;
 /// Nodes of one truth.
 const NODES_MAX: usize = 4_096;
+/// Conditions of a truth that is told from others by its table.
+const TABLE_MAX: usize = 6;
 /// Alternatives that are printed of one truth.
 const CLAUSES_MAX: usize = 4;
 
@@ -141,6 +143,40 @@ impl Truths {
             texts.push("…".to_owned());
         }
         texts.join(" or ")
+    }
+
+    /// A text that only equal truths have, also of another time: the conditions with their definitions in order, and for which of
+    /// them it holds. Of many conditions, how it is put together here: then equal truths may have different ones.
+    pub(super) fn identity(&self, truth: Truth) -> String {
+        let diagram = &self.diagrams[truth.0 as usize];
+        let mut support: Vec<(&Unknown, usize)> = diagram
+            .support_set()
+            .into_iter()
+            .map(|variable| (&self.unknowns[variable.to_index()], variable.to_index()))
+            .collect();
+        support.sort();
+        let mut text = String::new();
+        for (unknown, _) in &support {
+            text.push_str(&format!("{unknown:?};"));
+        }
+        if support.len() > TABLE_MAX {
+            let mut clauses: Vec<String> = diagram
+                .sat_clauses()
+                .take(NODES_MAX)
+                .map(|clause| format!("{:?}", clause.to_values()))
+                .collect();
+            clauses.sort();
+            return text + &clauses.join("|");
+        }
+        let mut values = BddValuation::all_false(CONDITIONS_MAX);
+        for way in 0..1_usize << support.len() {
+            for (at, (_, variable)) in support.iter().enumerate() {
+                let variable = self.variables.variables()[*variable];
+                values.set_value(variable, way >> at & 1 == 1);
+            }
+            text.push(if diagram.eval_in(&values) { '1' } else { '0' });
+        }
+        text
     }
 
     fn keep(&mut self, diagram: Bdd) -> Truth {

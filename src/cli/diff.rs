@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use indicatif::ProgressBar;
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(super) use saved::SavedDiff;
 
@@ -17,9 +17,10 @@ use super::args::{StoreArgs, parse_context, parse_permission};
 use super::exit::Exit;
 use super::output::{Misunderstood, Output, tell};
 use super::schema::{read_schema_file, render};
+use super::target::Target;
 use crate::api::{DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm, DiffSummaryForm};
 use crate::engine::{AccessDiffRequest, At, ChangeSet, Context, DiffLimits, DiffOf, Permission, SchemaInput};
-use crate::tuple::{Timestamp, Tuple, TupleKey};
+use crate::tuple::{StoreId, Timestamp, Tuple, TupleKey};
 use forbid::Forbidden;
 
 /// Show who gains and who loses what by a change, without making it; or between two past times.
@@ -72,7 +73,7 @@ pub(super) struct DiffArgs {
     context: Option<Context>,
 
     /// Only this permission; may be repeated
-    #[arg(long, value_name = "TYPE#RELATION", value_parser = parse_permission)]
+    #[arg(long, value_name = "TYPE#RELATION", value_parser = parse_permission, conflicts_with = "save")]
     only: Vec<Permission>,
 
     /// Exit with 1 when there is one: gain, lose or change, `:`, and TYPE#PERMISSION, TYPE#* or *; may be repeated
@@ -132,6 +133,7 @@ pub(super) fn run(args: DiffArgs, out: &mut Output) -> anyhow::Result<Exit> {
         None => DiffOf::Change { at: state(&args.at)?, change: Box::new(change) },
     };
     let (target, store) = args.store.open()?;
+    look_at_forbidden(&args.forbid, &target, store, &of)?;
     let context = args.context.unwrap_or_default();
     let request = AccessDiffRequest { store, of, context, only: args.only, limits: DiffLimits::default() };
     let shown = if out.is_json() { Shown::Jsonl } else { args.shown };
@@ -139,18 +141,21 @@ pub(super) fn run(args: DiffArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let bar = ProgressBar::new_spinner();
     bar.enable_steady_tick(std::time::Duration::from_millis(200));
     let mut printed = Ok(());
+    let must_be_whole = args.save.is_some() || !args.forbid.is_empty();
     let asked = target.access_diff(&request, DiffDetail::Lines, &mut |event| {
         bar.set_message(format!("{} relations of objects differ", listed.found));
         printed = listed.take(event, out);
-        if printed.is_ok() && !out.is_closed() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        // What is judged or kept has to be whole, also when nobody reads it.
+        let is_wanted = must_be_whole || !out.is_closed();
+        if printed.is_ok() && is_wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     bar.finish_and_clear();
     printed?;
+    if out.is_closed() && !must_be_whole {
+        return Ok(Exit::Yes);
+    }
     let summary = asked?;
     listed.finish(&summary, out)?;
-    if let Some(file) = &args.save {
-        SavedDiff::of(&request, &summary).write(file)?;
-    }
     let forbidden: Vec<String> = args.forbid.iter().flat_map(|it| it.found(&summary)).collect();
     for found in &forbidden {
         tell(format_args!("forbidden: {found}"));
@@ -160,7 +165,46 @@ pub(super) fn run(args: DiffArgs, out: &mut Output) -> anyhow::Result<Exit> {
         tell(format_args!("incomplete: of {incomplete} relations of objects it is not known"));
         return Ok(Exit::Failed);
     }
-    Ok(if forbidden.is_empty() { Exit::Yes } else { Exit::No })
+    if !forbidden.is_empty() {
+        return Ok(Exit::No);
+    }
+    // Only what is whole, and not forbidden, is kept.
+    if let Some(file) = &args.save {
+        SavedDiff::of(&request, &summary).write(file)?;
+    }
+    Ok(Exit::Yes)
+}
+
+/// Makes sure that what is forbidden can happen at all: a misspelt permission would never be gained.
+fn look_at_forbidden(
+    forbidden: &[Forbidden],
+    target: &Target,
+    store: StoreId,
+    of: &DiffOf,
+) -> anyhow::Result<()> {
+    if forbidden.is_empty() {
+        return Ok(());
+    }
+    let states = match of {
+        DiffOf::Change { at, .. } => vec![at],
+        DiffOf::Times { from, to, .. } => vec![from, to],
+    };
+    // A state without a schema has no permissions.
+    let stored = states.into_iter().filter_map(|at| target.read_schema(store, None, at).ok());
+    let mut documents: Vec<Value> = stored.map(|form| form.document).collect();
+    if let DiffOf::Change { change, .. } = of {
+        documents.extend(change.schema.as_ref().map(|schema| match schema {
+            SchemaInput::Tree(tree) => tree.to_json(),
+            SchemaInput::Json(json) => json.clone(),
+        }));
+    }
+    match forbidden.iter().find(|it| !it.is_known(&documents)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let message = format!("`--forbid {unknown}`: neither schema has such a permission");
+            Err(Misunderstood::new(message).into())
+        }
+    }
 }
 
 /// What is shown of each permission, first objects first.
@@ -241,8 +285,12 @@ fn line_texts(lines: &DiffLinesForm) -> Vec<String> {
             None => groups.push((line, vec![&line.subject])),
         }
     }
+    let kinds: Vec<String> = groups.iter().map(|(line, _)| line.change.clone()).collect();
     let text = |(line, subjects): (&DiffLineForm, Vec<&str>)| {
-        let usersets: Vec<_> = lines.usersets.iter().filter(|it| it.change == line.change).collect();
+        // Usersets are known by change alone: with two kinds of it, it is not known which are of this one.
+        let is_only = kinds.iter().filter(|kind| **kind == line.change).count() == 1;
+        let usersets: Vec<_> =
+            lines.usersets.iter().filter(|it| is_only && it.change == line.change).collect();
         let in_usersets: u64 = usersets.iter().map(|it| it.count).sum();
         let mut names: Vec<String> =
             usersets.iter().map(|it| format!("{}, {} people", it.userset, it.count)).collect();

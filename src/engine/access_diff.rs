@@ -12,10 +12,10 @@ use super::write::WriteRefusal;
 use super::write_schema::SchemaInput;
 use crate::analysis::{self, AccessDiff, DiffLimits, DiffRequest, Found, Permission, Side, Touched};
 use crate::condition::Context;
-use crate::eval::Program;
+use crate::eval::{EvalError, Program};
 use crate::schema::Schema;
 use crate::storage::{Change, Dated, Overlay, Row, StateReader, TupleFilter, TupleReader};
-use crate::tuple::{SchemaId, StoreId, Timestamp, Token, Tuple, TupleKey};
+use crate::tuple::{ObjectRef, SchemaId, StoreId, Timestamp, Token, Tuple, TupleKey};
 
 /// Changes between two times that are looked at one by one; with more, everything is compared.
 const CHANGES_MAX: usize = 1_000_000;
@@ -118,6 +118,7 @@ impl Engine {
             None => Arc::clone(&view.program),
             Some(schema) => Arc::new(Program::new(schema.resolve(&self.settings().schema_limits)?.1)),
         };
+        known_permissions(&request.only, [&view.program, &program])?;
         let changes = changes_of(&view.state, program.schema(), change)?;
         let mut after = Overlay::what_if(&view.state);
         after.apply(view.state.revision().next(), &changes);
@@ -143,6 +144,7 @@ impl Engine {
         now: Option<Timestamp>,
         visit: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
     ) -> Result<AccessDiffAnswer, EngineError> {
+        known_permissions(&request.only, [&before.program, &after.program])?;
         let states = [with_ended(before)?, with_ended(after)?];
         let times = [before, after].map(|side| now.unwrap_or(side.state.now()));
         let touched = touched_between(&states, times)?;
@@ -253,4 +255,22 @@ fn touched_between(
     keys.sort_by_key(ToString::to_string);
     keys.dedup();
     Ok(Touched::Tuples(keys))
+}
+
+/// Makes sure that one side has each permission that is asked for: a misspelt one would never differ.
+pub(super) fn known_permissions(only: &[Permission], programs: [&Program; 2]) -> Result<(), EngineError> {
+    for (of, relation) in only {
+        let mut last = Ok(());
+        for program in programs {
+            let tuple = format!("{of}:x");
+            last = ObjectRef::parse(&tuple)
+                .map_err(|_| EvalError::UnknownType { name: of.to_string(), help: String::new() })
+                .and_then(|object| super::audit::find(program, object, relation));
+            if last.is_ok() {
+                break;
+            }
+        }
+        last?;
+    }
+    Ok(())
 }

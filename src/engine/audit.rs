@@ -118,6 +118,7 @@ fn answer(
             found.into_iter().map(Access::Holder).collect()
         }
         AuditQuestion::What { subject, only } => {
+            super::access_diff::known_permissions(only, [program, program])?;
             let found = analysis::held(side, subject, context, only, &limits)?;
             found.into_iter().map(Access::Held).collect()
         }
@@ -125,12 +126,12 @@ fn answer(
 }
 
 /// Makes sure that the schema knows what is asked about.
-fn find(program: &Program, object: ObjectRef<'_>, relation: &str) -> Result<(), EngineError> {
+pub(super) fn find(program: &Program, object: ObjectRef<'_>, relation: &str) -> Result<(), EvalError> {
     let schema = program.schema();
     let Some(of) = schema.type_named(object.object_type()) else {
         let name = object.object_type().to_owned();
         let help = schema.instead_of_type(&name);
-        return Err(EvalError::UnknownType { name, help }.into());
+        return Err(EvalError::UnknownType { name, help });
     };
     match schema.relation_named(of, relation) {
         Some(_) => Ok(()),
@@ -138,8 +139,7 @@ fn find(program: &Program, object: ObjectRef<'_>, relation: &str) -> Result<(), 
             object_type: object.object_type().to_owned(),
             relation: relation.to_owned(),
             help: schema.instead_of_relation(of, relation),
-        }
-        .into()),
+        }),
     }
 }
 
@@ -166,8 +166,10 @@ impl Timeline<'_, '_> {
             if begun.elapsed() > TIME_MAX {
                 return Err(EvalError::TimedOut(TIME_MAX).into());
             }
-            let (found, reads) = self.evaluate(revision, time)?;
-            let gone: Vec<Access> = open.keys().filter(|line| !found.contains(line)).cloned().collect();
+            let (mut found, reads) = self.evaluate(revision, time)?;
+            found.sort();
+            let gone: Vec<Access> =
+                open.keys().filter(|line| found.binary_search(line).is_err()).cloned().collect();
             for line in gone {
                 let since = open.remove(&line).unwrap_or(from);
                 lines.push((line, Some((since, Some(time)))));

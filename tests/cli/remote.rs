@@ -735,6 +735,11 @@ fn change_safety_prints_the_same_here_and_over_http() {
             ("diff --schema new.fga --forbid lose:voice#can_access", 1),
             ("diff --schema new.fga --forbid gain:*", 0),
             ("diff --schema new.fga --only voice#can_access --limit 1", 0),
+            // A misspelt permission never changes.
+            ("diff --schema new.fga --only voice#can_acess", 3),
+            ("diff --schema new.fga --forbid gain:voice#can_acess", 2),
+            ("diff --schema new.fga --forbid gain:voices#*", 2),
+            ("what user:ann --only voice#can_acess", 3),
             ("diff --write org:a#admin@user:eve --delete voice:v#granted@user:*", 0),
             ("diff --write org:a#boss@user:eve", 3),
             ("diff --delete org:a#admin@user:nobody", 3),
@@ -766,5 +771,11 @@ fn change_safety_prints_the_same_here_and_over_http() {
         both.ends("write --if-diff approved.json", 1);
         both.ends("check voice:w#granted@user:dan", 1);
         both.ends("write --if-diff nothing.json", 3);
+        // What is forbidden is not kept.
+        both.ends(
+            "diff --write voice:w#granted@user:eve --forbid gain:voice#granted --save forbidden.json",
+            1,
+        );
+        both.ends("write --if-diff forbidden.json", 3);
     }
 }

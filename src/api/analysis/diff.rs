@@ -150,6 +150,8 @@ pub struct DiffWorkForm {
 
 /// Forms that are kept: many objects share one.
 const KEPT_MAX: usize = 10_000;
+/// The lines of all of them together.
+const KEPT_LINES_MAX: usize = 500_000;
 
 /// Asks the engine for a diff and tells it in this form.
 ///
@@ -161,7 +163,8 @@ pub fn access_diff(
     detail: DiffDetail,
     visit: &mut dyn FnMut(&DiffEvent) -> ControlFlow<()>,
 ) -> Result<DiffSummaryForm, EngineError> {
-    let mut told = Told { detail, kept: HashMap::new(), rows: BTreeMap::new(), digest: String::new() };
+    let mut told =
+        Told { detail, kept: HashMap::new(), kept_lines: 0, rows: BTreeMap::new(), digest: String::new() };
     let answer = engine.access_diff(request, &mut |found| match told.tell(&found) {
         Some(event) => visit(&event),
         None => ControlFlow::Continue(()),
@@ -196,6 +199,8 @@ struct Told {
     detail: DiffDetail,
     /// By the address of the lines.
     kept: HashMap<*const DiffLines, Kept>,
+    /// Lines of all of them.
+    kept_lines: usize,
     rows: BTreeMap<(String, String), DiffRowForm>,
     digest: String,
 }
@@ -241,8 +246,12 @@ impl Told {
     }
 
     fn form(&mut self, lines: &Rc<DiffLines>) -> (Rc<DiffLinesForm>, String) {
-        if self.kept.len() >= KEPT_MAX {
+        if self.kept.len() >= KEPT_MAX || self.kept_lines > KEPT_LINES_MAX {
             self.kept.clear();
+            self.kept_lines = 0;
+        }
+        if !self.kept.contains_key(&Rc::as_ptr(lines)) {
+            self.kept_lines += lines.lines.len();
         }
         let kept = self.kept.entry(Rc::as_ptr(lines)).or_insert_with(|| {
             let form = lines_form(lines);
@@ -250,7 +259,8 @@ impl Told {
             for line in &form.lines {
                 texts.push(format!("{}\0{}\0{}\0{}", line.change, line.subject, line.before, line.after));
             }
-            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let texts: Vec<&str> =
+                texts.iter().map(String::as_str).chain([lines.conditions.as_str()]).collect();
             Kept { _lines: Rc::clone(lines), digest: hex(&texts), form: Rc::new(form) }
         });
         (Rc::clone(&kept.form), kept.digest.clone())

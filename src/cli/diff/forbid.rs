@@ -1,6 +1,9 @@
 //! What must not happen: `gain:voice#viewer`, `lose:voice#*`, `change:*`.
 
+use std::fmt;
 use std::str::FromStr;
+
+use serde_json::Value;
 
 use crate::api::DiffSummaryForm;
 
@@ -51,7 +54,32 @@ impl FromStr for Forbidden {
     }
 }
 
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Gain => "gain",
+            Kind::Lose => "lose",
+            Kind::Change => "change",
+        };
+        match (&self.object_type, &self.permission) {
+            (None, None) => write!(f, "{kind}:*"),
+            (of, permission) => {
+                let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "*".to_owned());
+                write!(f, "{kind}:{}#{}", name(of), name(permission))
+            }
+        }
+    }
+}
+
 impl Forbidden {
+    /// Whether one of these schemas, in OpenFGA's JSON form, has such a permission.
+    pub(super) fn is_known(&self, schemas: &[Value]) -> bool {
+        let types = schemas.iter().filter_map(|schema| schema["type_definitions"].as_array()).flatten();
+        let mut of_type =
+            types.filter(|kind| self.object_type.as_deref().is_none_or(|name| kind["type"] == name));
+        of_type.any(|kind| self.permission.as_ref().is_none_or(|name| kind["relations"].get(name).is_some()))
+    }
+
     /// What a diff has of it, in words.
     pub(super) fn found(&self, summary: &DiffSummaryForm) -> Vec<String> {
         let mut found = Vec::new();

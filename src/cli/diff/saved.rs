@@ -109,12 +109,21 @@ impl SavedDiff {
             bail!("the diff is of store {}, not of {store}: name that one by `--store`", self.store);
         }
         let change = self.change()?;
-        let mut token = self.token.clone();
         for _ in 0..TRIES_MAX {
-            match target.apply(self.request(store, &change, &token)?) {
+            // Always made again: also time that passed can make it another one, when a tuple has ended.
+            let request = self.diff_request(store, &change)?;
+            let summary = target
+                .access_diff(&request, DiffDetail::Summary, &mut |_| std::ops::ControlFlow::Continue(()))?;
+            if summary.digest != self.digest || summary.rows.iter().any(|row| row.incomplete > 0) {
+                tell(
+                    "nothing was changed: the diff is another one now, look at it again with `stonetown diff`",
+                );
+                return Ok(Exit::No);
+            }
+            match target.apply(apply_request(store, &change, &summary)?) {
                 Ok(form) => {
-                    let (revision, token) =
-                        (form.revision.unwrap_or_default(), form.token.clone().unwrap_or_default());
+                    let revision = form.revision.unwrap_or_default();
+                    let token = form.token.clone().unwrap_or_default();
                     out.print(
                         || format!("applied, revision {revision}\ntoken {token}"),
                         || form_json(&form),
@@ -122,20 +131,8 @@ impl SavedDiff {
                     return Ok(Exit::Yes);
                 }
                 Err(error) if !is_touched(&error) => return Err(error.context("nothing was changed")),
-                Err(_) => {}
+                Err(_) => tell("something that the diff depends on has just changed: making it again"),
             }
-            tell("something that the diff depends on has changed since: making it again");
-            let summary =
-                target.access_diff(&self.diff_request(store, &change)?, DiffDetail::Summary, &mut |_| {
-                    std::ops::ControlFlow::Continue(())
-                })?;
-            if summary.digest != self.digest {
-                tell(
-                    "nothing was changed: the diff is another one now, look at it again with `stonetown diff`",
-                );
-                return Ok(Exit::No);
-            }
-            token = summary.before;
         }
         bail!(
             "nothing was changed: {TRIES_MAX} times something was written meanwhile that the diff depends on: try again"
@@ -155,27 +152,6 @@ impl SavedDiff {
         })
     }
 
-    fn request(&self, store: StoreId, change: &ChangeSet, token: &str) -> anyhow::Result<ApplyRequest> {
-        let relations =
-            self.depends.iter().map(String::as_str).chain(["schema"]).collect::<Vec<_>>().join(",");
-        let untouched: Precondition = format!("untouched {relations} since {token}")
-            .parse()
-            .context("the diff's relations cannot be read")?;
-        Ok(ApplyRequest {
-            store,
-            schema: change.schema.clone(),
-            renames: Vec::new(),
-            writes: change.writes.clone(),
-            deletes: change.deletes.clone(),
-            preconditions: vec![untouched],
-            on_duplicate: OnDuplicate::Replace,
-            on_missing: OnMissing::Error,
-            // Whoever loses by it is in the diff.
-            allow_silenced: true,
-            is_trial: false,
-        })
-    }
-
     fn diff_request(&self, store: StoreId, change: &ChangeSet) -> anyhow::Result<AccessDiffRequest> {
         let only = self.only.iter().filter_map(|text| text.split_once('#'));
         let context = self.context.as_object().cloned().map(Context::new).unwrap_or_default();
@@ -192,4 +168,30 @@ impl SavedDiff {
 /// Whether a change was refused for what was written since: here and from a server, that is the precondition's own text.
 fn is_touched(error: &anyhow::Error) -> bool {
     format!("{error:#}").contains("precondition `untouched ")
+}
+
+/// What makes the change, if nothing that its diff depends on has changed since.
+fn apply_request(
+    store: StoreId,
+    change: &ChangeSet,
+    summary: &DiffSummaryForm,
+) -> anyhow::Result<ApplyRequest> {
+    let relations =
+        summary.depends.iter().map(String::as_str).chain(["schema"]).collect::<Vec<_>>().join(",");
+    let untouched: Precondition = format!("untouched {relations} since {}", summary.before)
+        .parse()
+        .context("the diff's relations cannot be read")?;
+    Ok(ApplyRequest {
+        store,
+        schema: change.schema.clone(),
+        renames: Vec::new(),
+        writes: change.writes.clone(),
+        deletes: change.deletes.clone(),
+        preconditions: vec![untouched],
+        on_duplicate: OnDuplicate::Replace,
+        on_missing: OnMissing::Error,
+        // Whoever loses by it is in the diff.
+        allow_silenced: true,
+        is_trial: false,
+    })
 }

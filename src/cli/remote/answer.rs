@@ -1,5 +1,6 @@
 //! Answers of a server, and what it means that there is none.
 
+use super::questions::{NESTING_MAX, nesting};
 use serde_json::Value;
 use ureq::http::{HeaderMap, StatusCode};
 
@@ -102,7 +103,12 @@ impl Answer {
 
     /// The body in a form of ours.
     pub(super) fn form<T: serde::de::DeserializeOwned>(&self) -> anyhow::Result<T> {
-        serde_json::from_slice(&self.body).map_err(|error| self.unlike_ours(error))
+        let mut reader = serde_json::Deserializer::from_slice(&self.body);
+        // An explanation nests with the hops of its proof, which are limited themselves.
+        if nesting(&self.body) <= NESTING_MAX {
+            reader.disable_recursion_limit();
+        }
+        T::deserialize(&mut reader).map_err(|error| self.unlike_ours(error))
     }
 
     /// The text of a header that a server of ours sends.

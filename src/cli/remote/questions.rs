@@ -13,7 +13,7 @@ use crate::engine::{CheckRequest, ExpandRequest, Follow};
 use crate::eval::Work;
 
 /// How deep JSON may be nested: a hop of an expansion takes six levels or so, and a hundred hops can be asked for.
-const NESTING_MAX: usize = 4_000;
+pub(super) const NESTING_MAX: usize = 4_000;
 
 impl Client {
     pub(in crate::cli) fn check(
@@ -101,7 +101,7 @@ fn read_deep(body: &[u8]) -> Option<Value> {
 }
 
 /// How many brackets outside of texts are open at once, at most.
-fn nesting(body: &[u8]) -> usize {
+pub(super) fn nesting(body: &[u8]) -> usize {
     let (mut open, mut most) = (0_usize, 0);
     let (mut is_text, mut is_escaped) = (false, false);
     for byte in body {
