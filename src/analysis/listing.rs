@@ -88,9 +88,15 @@ pub fn held(
     for named in [Subject::Object(subject.clone()), everybody] {
         let filter = TupleFilter { subject: Some(SubjectFilter::Subject(named)), ..TupleFilter::default() };
         side.state.scan(&filter, &mut |tuple, _| {
-            begin.push(tuple.to_owned());
+            // What the schema does not know leads nowhere, and takes no room.
+            if relations.find(tuple.object.object_type(), tuple.relation).is_some() {
+                begin.push(tuple.to_owned());
+            }
             if begin.len() > limits.places_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+    }
+    if begin.len() > limits.places_max {
+        return Err(Bound::Subproblems(limits.places_max));
     }
     let mut reads = 0;
     let reached = affected(&relations, [side.state, side.state], &begin, limits.places_max, &mut reads)?;

@@ -193,10 +193,7 @@ fn look_at_forbidden(
     let stored = states.into_iter().filter_map(|at| target.read_schema(store, None, at).ok());
     let mut documents: Vec<Value> = stored.map(|form| form.document).collect();
     if let DiffOf::Change { change, .. } = of {
-        documents.extend(change.schema.as_ref().map(|schema| match schema {
-            SchemaInput::Tree(tree) => tree.to_json(),
-            SchemaInput::Json(json) => json.clone(),
-        }));
+        documents.extend(change.schema.as_ref().map(SchemaInput::to_json));
     }
     match forbidden.iter().find(|it| !it.is_known(&documents)) {
         None => Ok(()),

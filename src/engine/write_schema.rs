@@ -20,6 +20,14 @@ pub enum SchemaInput {
 }
 
 impl SchemaInput {
+    /// In OpenFGA's JSON form.
+    pub fn to_json(&self) -> serde_json::Value {
+        match self {
+            SchemaInput::Tree(tree) => tree.to_json(),
+            SchemaInput::Json(document) => document.clone(),
+        }
+    }
+
     /// The tree, and what it comes to.
     pub(super) fn resolve(&self, limits: &Limits) -> Result<(Cow<'_, Tree>, Schema), Problems> {
         match self {

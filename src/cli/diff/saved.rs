@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::api::{DiffDetail, DiffRowForm, DiffSummaryForm};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, form_json, tell};
+use crate::cli::remote::may_be_done;
 use crate::cli::target::Target;
 use crate::engine::{
     AccessDiffRequest, ApplyRequest, At, ChangeSet, Context, DiffLimits, DiffOf, OnDuplicate, OnMissing,
@@ -36,9 +37,6 @@ pub(in crate::cli) struct SavedDiff {
     writes: Vec<String>,
     deletes: Vec<String>,
     context: Value,
-    /// Only these permissions were looked at; empty: all.
-    #[serde(default)]
-    only: Vec<String>,
     /// The relations whose tuples the diff depends on.
     depends: Vec<String>,
     /// What came out, for people.
@@ -53,10 +51,7 @@ impl SavedDiff {
             DiffOf::Change { change, .. } => (**change).clone(),
             DiffOf::Times { .. } => ChangeSet::default(),
         };
-        let schema = change.schema.map(|schema| match schema {
-            SchemaInput::Tree(tree) => tree.to_json(),
-            SchemaInput::Json(json) => json,
-        });
+        let schema = change.schema.as_ref().map(SchemaInput::to_json);
         SavedDiff {
             version: VERSION,
             store: request.store.to_string(),
@@ -67,7 +62,6 @@ impl SavedDiff {
             writes: change.writes.iter().map(ToString::to_string).collect(),
             deletes: change.deletes.iter().map(ToString::to_string).collect(),
             context: request.context.to_json(),
-            only: request.only.iter().map(|(of, relation)| format!("{of}#{relation}")).collect(),
             depends: summary.depends.clone(),
             rows: summary.rows.clone(),
             digest: summary.digest.clone(),
@@ -97,8 +91,8 @@ impl SavedDiff {
         &self.store
     }
 
-    /// Applies the change, if its diff is still the one that was approved. Where something that the diff depends on was changed
-    /// since, it is made again, and has to come out the same.
+    /// Applies the change, if its diff, made again, is still the one that was approved. Where something that it depends on changes
+    /// just then, it is made once more.
     pub(in crate::cli) fn apply(
         &self,
         target: &Target,
@@ -130,8 +124,12 @@ impl SavedDiff {
                     )?;
                     return Ok(Exit::Yes);
                 }
-                Err(error) if !is_touched(&error) => return Err(error.context("nothing was changed")),
-                Err(_) => tell("something that the diff depends on has just changed: making it again"),
+                Err(error) if is_touched(&error) => {
+                    tell("something that the diff depends on has just changed: making it again");
+                }
+                // A connection that broke says so itself.
+                Err(error) if may_be_done(&error) => return Err(error),
+                Err(error) => return Err(error.context("nothing was changed")),
             }
         }
         bail!(
@@ -153,13 +151,13 @@ impl SavedDiff {
     }
 
     fn diff_request(&self, store: StoreId, change: &ChangeSet) -> anyhow::Result<AccessDiffRequest> {
-        let only = self.only.iter().filter_map(|text| text.split_once('#'));
         let context = self.context.as_object().cloned().map(Context::new).unwrap_or_default();
         Ok(AccessDiffRequest {
             store,
             of: DiffOf::Change { at: At::Head, change: Box::new(change.clone()) },
             context,
-            only: only.map(|(of, relation)| (of.into(), relation.into())).collect(),
+            // A diff of some permissions alone is not kept.
+            only: Vec::new(),
             limits: DiffLimits::default(),
         })
     }

@@ -7,7 +7,6 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::Client;
-use super::apply::schema_json;
 use super::tuples::tuples_json;
 use crate::api::{AuditForm, DiffDetail, DiffEvent, DiffSummaryForm, ExplanationForm};
 use crate::cli::read::tuple_json;
@@ -36,7 +35,7 @@ impl Client {
                 let mut body =
                     tuples_json((&change.writes, OnDuplicate::Replace), (&change.deletes, OnMissing::Error));
                 if let Some(schema) = &change.schema {
-                    body["schema"] = schema_json(schema);
+                    body["schema"] = schema.to_json();
                 }
                 body
             }

@@ -12,7 +12,7 @@ use super::answer::{Answer, unsure};
 use super::tuples::tuples_json;
 use crate::api::{ApplyForm, RemovedForm};
 use crate::cli::target::OrphanPart;
-use crate::engine::{ApplyRequest, OrphansUnder, Rename, SchemaInput};
+use crate::engine::{ApplyRequest, OrphansUnder, Rename};
 use crate::tuple::StoreId;
 
 impl Client {
@@ -38,7 +38,7 @@ impl Client {
         match under {
             OrphansUnder::InForce => {}
             OrphansUnder::Stored(id) => body["schema_id"] = json!(id.to_string()),
-            OrphansUnder::Given(schema) => body["schema"] = schema_json(schema),
+            OrphansUnder::Given(schema) => body["schema"] = schema.to_json(),
         }
         let (answer, body) = self.post(format!("/stores/{store}/orphans"), &body).stream()?;
         let mut is_first = true;
@@ -69,18 +69,11 @@ fn read<T: DeserializeOwned>(answer: &Answer, line: &str) -> anyhow::Result<T> {
     serde_json::from_str(line).map_err(|error| answer.unlike_ours(error))
 }
 
-pub(super) fn schema_json(schema: &SchemaInput) -> Value {
-    match schema {
-        SchemaInput::Tree(tree) => tree.to_json(),
-        SchemaInput::Json(document) => document.clone(),
-    }
-}
-
 fn apply_json(request: &ApplyRequest) -> Value {
     let mut body =
         tuples_json((&request.writes, request.on_duplicate), (&request.deletes, request.on_missing));
     if let Some(schema) = &request.schema {
-        body["schema"] = schema_json(schema);
+        body["schema"] = schema.to_json();
     }
     let renames = request.renames.iter().map(|rename| match rename {
         Rename::Type { old, new } => json!({ "type": old, "to": new }),
