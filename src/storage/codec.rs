@@ -176,6 +176,7 @@ struct StoredChange {
 }
 
 /// A decoded entry of the change log, its key still in bytes.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct ChangeValue {
     pub(super) kind: ChangeKind,
     pub(super) key: Vec<u8>,

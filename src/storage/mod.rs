@@ -8,6 +8,8 @@ mod change;
 mod codec;
 mod error;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod look;
 mod overlay;
 mod reader;

@@ -260,15 +260,32 @@ fn has_unwritten_sector(log: &[u8], begun: usize) -> bool {
     false
 }
 
+/// Looks through a log: what is left when a torn write is cut off is good.
+#[cfg(fuzzing)]
+pub(in crate::storage) fn scan_log(log: &[u8]) {
+    match scan(log) {
+        Scan::Good => {}
+        Scan::Torn { at } => assert_eq!(scan(&log[..at]), Scan::Good, "cut at {at}"),
+        Scan::Damaged { at } => assert!(at <= log.len(), "damaged at {at} of {}", log.len()),
+    }
+}
+
+/// Appends a record as it is written.
+#[cfg(fuzzing)]
+pub(in crate::storage) fn append_log_record(log: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+    log.extend(piece(kind, payload));
+}
+
+#[cfg(any(test, fuzzing))]
+fn piece(kind: u8, payload: &[u8]) -> Vec<u8> {
+    let body = [&[kind], payload].concat();
+    let checksum = mask(crc32c::crc32c(&body)).to_le_bytes();
+    [&checksum, &(payload.len() as u16).to_le_bytes()[..], &body].concat()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn piece(kind: u8, payload: &[u8]) -> Vec<u8> {
-        let body = [&[kind], payload].concat();
-        let checksum = mask(crc32c::crc32c(&body)).to_le_bytes();
-        [&checksum, &(payload.len() as u16).to_le_bytes()[..], &body].concat()
-    }
 
     /// A write of two pieces that begins within a block and ends in the next one.
     fn split(before: &[u8], bytes: usize) -> Vec<u8> {

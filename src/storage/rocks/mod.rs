@@ -40,6 +40,8 @@ pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_
 pub(super) use import::Lock;
 pub use import::{ClashKind, FileImport, OnStored, Place, Prepared, Progress};
 pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tuple_key};
+#[cfg(fuzzing)]
+pub(super) use log::{append_log_record, scan_log};
 use open::Closing;
 pub use open::DatabaseOptions;
 pub use pins::Pin;
