@@ -24,6 +24,7 @@ pub use diff::{
 pub use explain::{Block, ExplainRequest, Explained, Explanation, Miss, Proof, Why, Written, explain};
 pub use listing::{Held, Holder, held, holders};
 pub use matrix::{
-    Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, table_changes,
+    Cell, CellChange, Matrix, MatrixRow, Table, TableRow, Way, matrix, matrix_changes, matrix_while,
+    table_changes,
 };
 pub use relations::Permission;

@@ -1,20 +1,24 @@
 //! What every route needs: the engine, the limits of requests, and the way of an answer back.
 
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-
-use tokio::sync::Semaphore;
 
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
+use super::load::{AtOnce, Class, Load, Place};
+use super::quota::{QuotaRates, Quotas};
 use super::translate::{no_schema, unknown_schema};
 use super::watchers::Watchers;
-use crate::engine::{At, Engine, EngineError, StorageError, View};
+use crate::engine::{At, Deadline, Engine, EngineError, StorageError, View, within};
 use crate::tuple::{SchemaId, StoreId};
 
 pub(super) const STORE_ID: HeaderName = HeaderName::from_static("openfga-store-id");
@@ -36,7 +40,7 @@ pub(super) const AT_LEAST: HeaderName = HeaderName::from_static("stonetown-at-le
 pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// A list may hold so many entries.
 pub(super) const LIMIT: HeaderName = HeaderName::from_static("stonetown-limit");
-/// A list may take so many milliseconds.
+/// A question may take so many milliseconds.
 pub(super) const DEADLINE: HeaderName = HeaderName::from_static("stonetown-deadline-ms");
 /// Why a list is not complete: `limit` or `deadline`.
 pub(super) const INCOMPLETE: HeaderName = HeaderName::from_static("stonetown-incomplete");
@@ -54,8 +58,45 @@ pub struct ApiLimits {
     pub batch_checks_max: usize,
     /// Most contextual tuples of one question.
     pub contextual_tuples_max: usize,
+    /// How long a list, read or expansion may take.
+    pub list_time_max: Duration,
+    /// How long a streamed list, a diff, an explanation, an audit or a matrix may take.
+    pub long_time_max: Duration,
+    /// How many requests are worked on at once.
+    pub at_once: AtOnce,
+    /// How much may be read a second.
+    pub quotas: QuotaRates,
+    /// What connections may do.
+    pub connections: ConnectionLimits,
     /// Backups may be made in it, and below; none: none may.
     pub backup_dir: Option<PathBuf>,
+}
+
+/// What connections may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections that are open at once.
+    pub open_max: usize,
+    /// Most bytes of the head of a request.
+    pub head_bytes_max: usize,
+    /// How long a connection may be without a whole head of a request.
+    pub idle_max: Duration,
+    /// How long a body may take to come; that of an import, which is read as it comes, as long as it moves.
+    pub body_time_max: Duration,
+    /// Bytes of large bodies that are held in memory at once.
+    pub bodies_bytes_max: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> ConnectionLimits {
+        ConnectionLimits {
+            open_max: 10_000,
+            head_bytes_max: 64 << 10,
+            idle_max: Duration::from_secs(75),
+            body_time_max: Duration::from_secs(30),
+            bodies_bytes_max: 256 << 20,
+        }
+    }
 }
 
 impl Default for ApiLimits {
@@ -66,6 +107,11 @@ impl Default for ApiLimits {
             write_tuples_max: 100,
             batch_checks_max: 50,
             contextual_tuples_max: 100,
+            list_time_max: Duration::from_secs(30),
+            long_time_max: Duration::from_secs(600),
+            at_once: AtOnce::default(),
+            quotas: QuotaRates::default(),
+            connections: ConnectionLimits::default(),
             backup_dir: None,
         }
     }
@@ -77,9 +123,41 @@ pub(super) struct App {
     pub(super) engine: Arc<Engine>,
     pub(super) limits: Arc<ApiLimits>,
     pub(super) watchers: Arc<Watchers>,
-    /// Room for analyses.
-    pub(super) analyses: Arc<Semaphore>,
+    pub(super) load: Arc<Load>,
+    /// Whether it is asked what requests take.
+    pub(super) is_counting: bool,
+    /// How long the client waits, when it says so.
+    pub(super) patience: Option<Duration>,
 }
+
+/// Who is charged for a request whose answer goes on behind its head: in the extensions of the request.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Charge(Option<(Arc<Quotas>, Option<Box<str>>, IpAddr)>);
+
+impl Charge {
+    pub(super) fn to(quotas: Arc<Quotas>, store: Option<&str>, caller: IpAddr) -> Charge {
+        Charge(Some((quotas, store.map(Box::from), caller)))
+    }
+
+    /// Takes what was read.
+    pub(super) fn take(&self, reads: u64) {
+        if let Some((quotas, store, caller)) = &self.0 {
+            quotas.charge(store.as_deref(), *caller, reads);
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Charge {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Charge, Infallible> {
+        Ok(parts.extensions.remove().unwrap_or_default())
+    }
+}
+
+/// What a request took, for its quota: in the extensions of its response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cost(pub(super) u64);
 
 /// How much a request may take where it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,20 +222,40 @@ impl Answer {
 pub(super) type Answered = Result<Answer, ApiError>;
 
 impl App {
-    /// Runs a request where it may block, and makes its answer.
+    /// Runs a request where it may block, when there is room for it, and makes its answer.
     pub(super) async fn run(
         self,
+        class: Class,
         store: Option<String>,
         work: impl FnOnce(&App, &str) -> Answered + Send + 'static,
     ) -> Response<Body> {
         let begun = Instant::now();
+        let place = match self.load.enter(class).await {
+            Ok(place) => place,
+            Err(busy) => return respond(store.as_deref(), Err(busy), begun),
+        };
+        let (deadline, is_counting) = (self.deadline(class, begun), self.is_counting);
         let of = store.clone().unwrap_or_default();
-        let answered = tokio::task::spawn_blocking(move || work(&self, &of)).await;
-        let answered = answered.unwrap_or_else(|_| Err(ApiError::internal()));
-        respond(store.as_deref(), answered, begun)
+        let worked = tokio::task::spawn_blocking(move || {
+            let _place: Place = place;
+            within(deadline, || work(&self, &of))
+        });
+        let (answered, reads) = worked.await.unwrap_or_else(|_| (Err(ApiError::internal()), 0));
+        let mut response = respond(store.as_deref(), answered, begun);
+        if is_counting {
+            response.extensions_mut().insert(Cost(1 + reads));
+        }
+        response
     }
 
-    /// Runs a request right here if it is short, else where it may block. Going over to another thread and back takes
+    /// For a client that says how long it waits.
+    pub(super) fn for_client(mut self, headers: &HeaderMap) -> App {
+        // What is no number is told where the state is read from the headers.
+        self.patience = number(headers, DEADLINE).ok().flatten().map(Duration::from_millis);
+        self
+    }
+
+    /// Runs a check right here if it is short, else where it may block. Going over to another thread and back takes
     /// longer than most checks do.
     pub(super) async fn run_short(
         self,
@@ -165,17 +263,39 @@ impl App {
         work: impl Fn(&App, &str, Budget) -> Option<Answered> + Send + 'static,
     ) -> Response<Body> {
         let begun = Instant::now();
-        let short = catch_unwind(AssertUnwindSafe(|| work(&self, &store, Budget::Short)));
+        if let Err(busy) = self.load.admit_short() {
+            return respond(Some(&store), Err(busy), begun);
+        }
+        let short = || catch_unwind(AssertUnwindSafe(|| work(&self, &store, Budget::Short)));
+        let (short, reads) = within(None, short);
         match short.unwrap_or_else(|_| Some(Err(ApiError::internal()))) {
-            Some(answered) => respond(Some(&store), answered, begun),
+            Some(answered) => {
+                let mut response = respond(Some(&store), answered, begun);
+                if self.is_counting {
+                    response.extensions_mut().insert(Cost(1 + reads));
+                }
+                response
+            }
             None => {
                 let unanswered = || Err(ApiError::internal());
-                self.run(Some(store), move |app, store| {
+                self.run(Class::Check, Some(store), move |app, store| {
                     work(app, store, Budget::Whole).unwrap_or_else(unanswered)
                 })
                 .await
             }
         }
+    }
+
+    /// Until when a request may be worked on; none: it is over when it is done.
+    pub(super) fn deadline(&self, class: Class, received: Instant) -> Option<Deadline> {
+        let time = match class {
+            Class::Check | Class::Look => self.engine.settings().limits.time_max,
+            Class::List => self.limits.list_time_max,
+            Class::Analysis | Class::Stream => self.limits.long_time_max,
+            // What is written half would have to be written again; what is long is meant to be.
+            Class::Write | Class::Bulk | Class::Watch => return None,
+        };
+        Deadline::after(received, self.patience.map_or(time, |patience| patience.min(time)))
     }
 
     /// The view that a question is asked of.
@@ -235,6 +355,7 @@ pub(super) fn ids(fields: &mut Fields, store: &str, schema: &str) {
 
 /// The state that a request asks about.
 pub(super) fn at(headers: &HeaderMap) -> Result<At, ApiError> {
+    number(headers, DEADLINE)?;
     let text = |value: &HeaderValue, name: &str| {
         let error = || ApiError::validation(format!("header {name} is not a text"));
         value.to_str().map(str::to_owned).map_err(|_| error())
@@ -262,6 +383,7 @@ pub(super) fn number(headers: &HeaderMap, name: HeaderName) -> Result<Option<u64
 
 /// The response of an answer.
 pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -> Response<Body> {
+    let retry_after = answered.as_ref().err().and_then(ApiError::retry_after_seconds);
     let answer = answered.unwrap_or_else(|error| {
         let answer = Answer { status: error.code.status(), body: error.body(), headers: HeaderMap::new() };
         match error.schema {
@@ -273,6 +395,9 @@ pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     head(&mut response, store);
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     let millis = HeaderValue::from(begun.elapsed().as_millis() as u64);
     response.headers_mut().insert(DURATION, millis);
     response

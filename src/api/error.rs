@@ -1,5 +1,7 @@
 //! Errors as OpenFGA's API answers them: a code by name, a text, and a status that follows from the code's number.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 
 use crate::tuple::SchemaId;
@@ -30,6 +32,8 @@ pub(super) enum Code {
     ExceededEntityLimit,
     InvalidStartTime,
     Conflict,
+    /// There is no room for the request, or its quota is used up.
+    Busy,
     Internal,
     DeadlineExceeded,
     ResourceExhausted,
@@ -42,7 +46,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    /// OpenFGA's name and number; `Aborted` has no number of its own, only a status.
+    /// OpenFGA's name and number; `Aborted` and `rate_limit_exceeded` have none of their own, only a status.
     fn parts(self) -> (&'static str, u16) {
         match self {
             Code::ValidationError => ("validation_error", 2000),
@@ -68,6 +72,7 @@ impl Code {
             Code::ExceededEntityLimit => ("exceeded_entity_limit", 2053),
             Code::InvalidStartTime => ("invalid_start_time", 2059),
             Code::Conflict => ("Aborted", 0),
+            Code::Busy => ("rate_limit_exceeded", 1),
             Code::Internal => ("internal_error", 4000),
             Code::DeadlineExceeded => ("deadline_exceeded", 4004),
             Code::ResourceExhausted => ("resource_exhausted", 4006),
@@ -86,6 +91,7 @@ impl Code {
     pub(super) fn status(self) -> StatusCode {
         match self.parts().1 {
             0 => StatusCode::CONFLICT,
+            1 => StatusCode::TOO_MANY_REQUESTS,
             2000..3500 => StatusCode::BAD_REQUEST,
             5000.. => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
@@ -97,7 +103,7 @@ impl Code {
         match self {
             Code::Conflict => 10,
             Code::DeadlineExceeded => 4,
-            Code::ResourceExhausted => 8,
+            Code::ResourceExhausted | Code::Busy => 8,
             Code::Unavailable => 14,
             _ => match self.parts().1 {
                 2000..3500 => 3,
@@ -122,11 +128,13 @@ pub(super) struct ApiError {
     pub(super) schema: Option<SchemaId>,
     /// What happened in the words of the command line; none: the message says it.
     pub(super) reason: Option<Box<str>>,
+    /// After which time the same request may be answered.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl ApiError {
     pub(super) fn new(code: Code, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: message.into(), schema: None, reason: None }
+        ApiError { code, message: message.into(), schema: None, reason: None, retry_after: None }
     }
 
     /// Of what should not have happened: there is nothing to tell about it.
@@ -141,6 +149,16 @@ impl ApiError {
     /// With the reason in the words of the command line.
     pub(super) fn because(mut self, reason: String) -> ApiError {
         self.reason = Some(reason.into());
+        self
+    }
+
+    /// For the header of that name.
+    pub(super) fn retry_after_seconds(&self) -> Option<u64> {
+        self.retry_after.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0))
+    }
+
+    pub(super) fn retry_after(mut self, time: Duration) -> ApiError {
+        self.retry_after = Some(time);
         self
     }
 

@@ -9,8 +9,11 @@ mod error;
 mod expansion;
 mod fields;
 mod forms;
+mod front;
+mod load;
 mod page;
 mod query;
+mod quota;
 mod routes;
 mod server;
 mod translate;
@@ -23,7 +26,7 @@ pub use analysis::{
     DiffRowForm, DiffSummaryForm, DiffUsersetForm, DiffWorkForm, ExplanationForm, MissForm, ProofForm,
     WhyForm, WrittenForm, access_diff,
 };
-pub use app::ApiLimits;
+pub use app::{ApiLimits, ConnectionLimits};
 pub use change_forms::{ApplyForm, OrphanForm, RemovedForm, TupleGroupForm, TupleGroupsForm};
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
@@ -32,6 +35,9 @@ pub use forms::{
     RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, ValidationForm, WriterForm,
     parse_retention,
 };
+pub use front::Api;
+pub use load::AtOnce;
+pub use quota::QuotaRates;
 pub use server::{Server, ServerError, URL_FILE};
 
 /// The description of the API.

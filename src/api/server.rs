@@ -1,31 +1,25 @@
 //! The server: listens, answers, and ends without breaking off what it has begun.
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, Method, Request, Response, header};
-use axum::serve::ListenerExt;
-use tokio::net::TcpListener;
-use tower::ServiceExt;
-use tower::make::Shared;
-use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::app::{ApiLimits, App};
-use super::body::{Taken, take_whole};
-use super::routes;
-use super::watchers::Watchers;
+use super::app::ApiLimits;
+use super::front::Api;
 use crate::engine::Engine;
 
 /// How long requests that were begun may take to end.
 const GRACE: Duration = Duration::from_secs(10);
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// A client's id of a request may be so long; a longer one is passed over.
-const REQUEST_ID_BYTES_MAX: usize = 128;
+/// How long it takes a breath when the system gives it no more connections.
+const BREATH: Duration = Duration::from_millis(100);
+/// What a connection beyond those that may be open is told.
+const FULL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
+    connection: close\r\ncontent-length: 92\r\n\r\n\
+    {\"code\":\"rate_limit_exceeded\",\"message\":\"the server has as many connections as it may have\"}\n";
 /// The file in a data directory that names the server which has it open.
 pub const URL_FILE: &str = "stonetown.url";
 
@@ -48,18 +42,15 @@ pub enum ServerError {
         /// Why not.
         cause: std::io::Error,
     },
-    /// Serving failed.
-    #[error("the server failed: {0}")]
-    Serve(std::io::Error),
 }
 
 /// A server that listens, and is about to answer.
 pub struct Server {
     listener: TcpListener,
-    front: Front,
+    api: Api,
+    open: Arc<Semaphore>,
     address: SocketAddr,
     url_file: PathBuf,
-    watchers: Arc<Watchers>,
 }
 
 impl Server {
@@ -75,20 +66,8 @@ impl Server {
         let url_file = engine.dir().join(URL_FILE);
         std::fs::write(&url_file, format!("http://{address}\n"))
             .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
-        let limit = limits.body_bytes_max;
-        let watchers = Arc::new(Watchers::new());
-        let told = Arc::clone(&watchers);
-        engine.listen(move |store, revision| told.tell(store, revision));
-        let analyses = routes::room();
-        let app = App { engine, limits: Arc::new(limits), watchers: Arc::clone(&watchers), analyses };
-        let cors = CorsLayer::new()
-            .allow_origin(Any)
-            .allow_methods(AllowMethods::mirror_request())
-            .allow_headers(AllowHeaders::mirror_request())
-            .expose_headers(Any);
-        let router = routes::router(app.clone());
-        let front = Front { app, for_browsers: router.clone().layer(cors), router, limit };
-        Ok(Server { listener, front, address, url_file, watchers })
+        let open = Arc::new(Semaphore::new(limits.connections.open_max.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Server { listener, api: Api::new(engine, limits), open, address, url_file })
     }
 
     /// Where it listens.
@@ -97,75 +76,70 @@ impl Server {
     }
 
     /// Answers until `stop` is done; then ends what has been begun, for at most ten seconds.
-    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServerError> {
-        // Answers are small: waiting to fill a packet only delays them. A connection without it works too.
-        let listener = self.listener.tap_io(|connection| drop(connection.set_nodelay(true)));
-        let watchers = Arc::clone(&self.watchers);
-        let (stopping, stopped) = tokio::sync::oneshot::channel();
-        let front = self.front;
-        let front = tower::service_fn(move |request| answer(front.clone(), request));
-        let serve = axum::serve(listener, Shared::new(front))
-            .with_graceful_shutdown(async move {
-                stop.await;
-                watchers.stop();
-                // Nobody waits for it when serving has ended by itself.
-                let _ = stopping.send(());
-            })
-            .into_future();
-        let grace = async move {
-            if stopped.await.is_ok() {
-                tokio::time::sleep(GRACE).await;
-            } else {
-                std::future::pending::<()>().await;
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let Server { listener, api, open, url_file, .. } = self;
+        let (stopping, stopped) = watch::channel(false);
+        // Every connection holds one end of it, so that the other end tells when all are gone.
+        let (alive, mut gone) = mpsc::channel::<()>(1);
+        let accept = async {
+            loop {
+                let (connection, from) = match listener.accept().await {
+                    Ok(accepted) => accepted,
+                    // The client has gone again, or there is not one more descriptor to be had.
+                    Err(error) => {
+                        if !is_of_client(&error) {
+                            tokio::time::sleep(BREATH).await;
+                        }
+                        continue;
+                    }
+                };
+                let Ok(place) = Arc::clone(&open).try_acquire_owned() else {
+                    turn_away(&connection);
+                    continue;
+                };
+                // Answers are small: waiting to fill a packet only delays them. A connection without it works too.
+                let _ = connection.set_nodelay(true);
+                let (api, stopped, alive) = (api.clone(), stopped.clone(), alive.clone());
+                tokio::spawn(async move {
+                    api.serve_connection(connection, from.ip(), stopped).await;
+                    drop((place, alive));
+                });
             }
         };
-        let served = tokio::select! {
-            served = serve => served.map_err(ServerError::Serve),
-            () = grace => Ok(()),
-        };
+        tokio::select! {
+            () = accept => {}
+            () = stop => {}
+        }
+        drop((listener, alive));
+        stopping.send_replace(true);
+        api.stop_watches();
+        // What is not done by then is broken off.
+        let _ = tokio::time::timeout(GRACE, gone.recv()).await;
         // The next process to open the directory writes its own.
-        let _ = std::fs::remove_file(&self.url_file);
-        served
+        let _ = std::fs::remove_file(&url_file);
     }
 }
 
-/// What every request comes through.
-#[derive(Clone)]
-struct Front {
-    app: App,
-    router: Router,
-    /// The same, where a browser says from which page it asks.
-    for_browsers: Router,
-    /// Most bytes of a body.
-    limit: usize,
+fn is_of_client(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Takes a request's body, has it answered, and gives every response an id, to be found again in logs: the request's own if it
-/// has one.
-async fn answer(front: Front, request: Request<Body>) -> Result<Response<Body>, Infallible> {
-    let given = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
-    let is_browser = request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
-    let mut response = match take_whole(request, front.limit).await {
-        Err(refusal) => refusal,
-        // Most requests by far: they need no search for their route, and no boxes on the way.
-        Ok(Taken::Whole(parts, body))
-            if !is_browser && routes::is_check(&parts) && body.len() <= front.limit =>
-        {
-            routes::check_at_once(front.app, parts, body).await
-        }
-        Ok(taken) => {
-            let router = if is_browser { front.for_browsers } else { front.router };
-            routes::retell(router.oneshot(taken.into_request()).await?)
-        }
-    };
-    let id = given.or_else(|| HeaderValue::from_str(&ulid::Ulid::generate().to_string()).ok());
-    if let Some(id) = id {
-        response.headers_mut().insert(REQUEST_ID, id);
+/// Tells a client that there is no room, as far as it can be told without waiting.
+fn turn_away(connection: &TcpStream) {
+    let _ = connection.try_write(FULL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::FULL;
+
+    #[test]
+    fn what_is_told_at_the_door_is_a_whole_response() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        assert_eq!(length.parse(), Ok(body.len()));
+        assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
     }
-    Ok(response)
-}
-
-/// Whether a client's id is one that can go into logs as it is.
-fn is_request_id(id: &HeaderValue) -> bool {
-    (1..=REQUEST_ID_BYTES_MAX).contains(&id.len()) && id.as_bytes().iter().all(u8::is_ascii_graphic)
 }

@@ -2,7 +2,7 @@
 
 use super::error::{ApiError, Code};
 use crate::engine::{
-    ApplyRefusal, ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal,
+    ApplyRefusal, Bound, ConditionError, EngineError, EvalError, Rejection, StorageError, WriteRefusal,
 };
 use crate::tuple::{ObjectRef, Subject, SubjectRef, Tuple, TupleKey, TupleRef, check_relation_name};
 
@@ -27,6 +27,7 @@ impl From<EngineError> for ApiError {
                 Some(wire) => ApiError::new(Code::Schema(wire.code), &wire.message),
                 None => ApiError::new(Code::Schema("invalid_authorization_model"), problems.plain()),
             },
+            EngineError::Bound(Bound::Storage(error)) => storage_error(&error),
             EngineError::Bound(bound) => ApiError::new(Code::ResourceExhausted, bound.to_string()),
             other => ApiError::validation(other.to_string()),
         };
@@ -56,7 +57,7 @@ impl From<EvalError> for ApiError {
                 let message = "failed to evaluate relationship condition";
                 ApiError::validation(format!("{message}: '{condition}' - {problem}"))
             }
-            EvalError::TimedOut(_) => ApiError::new(Code::DeadlineExceeded, "Request Deadline Exceeded"),
+            EvalError::TimedOut(_) => timed_out(),
             EvalError::Storage(error) => storage_error(&error),
         }
     }
@@ -84,8 +85,13 @@ pub(super) fn no_store() -> ApiError {
     ApiError::new(Code::StoreNotFound, "Store ID not found")
 }
 
+fn timed_out() -> ApiError {
+    ApiError::new(Code::DeadlineExceeded, "Request Deadline Exceeded")
+}
+
 fn storage_error(error: &StorageError) -> ApiError {
     match error {
+        StorageError::TimedOut(_) => timed_out(),
         StorageError::NoStore(_) => no_store(),
         StorageError::BelowHorizon { .. }
         | StorageError::AboveHead { .. }

@@ -429,16 +429,43 @@ fn options() -> serde_saphyr::Options {
     }
 }
 
-fn problem(error: &serde_saphyr::Error) -> Reason {
+fn problem(error: &serde_saphyr::Error, lines: &LineNumbers) -> Reason {
     // Its text begins with the place, and draws it: the line is told already.
-    let below = error.location().map_or(0, |at| at.line().saturating_sub(1));
+    let below = error.location().map_or(0, |at| lines.of(at.line()).saturating_sub(1));
     Reason::new("is not YAML", format!("{}: {HELP}", error.without_snippet())).below(below)
+}
+
+/// The lines of a text by the numbers that YAML gives them: it takes a carriage return alone for the end of a line too.
+struct LineNumbers(Option<Vec<u64>>);
+
+impl LineNumbers {
+    fn new(text: &str) -> LineNumbers {
+        let bytes = text.as_bytes();
+        let is_alone = |at: usize| bytes.get(at + 1) != Some(&b'\n');
+        if !memchr::memchr_iter(b'\r', bytes).any(is_alone) {
+            return LineNumbers(None);
+        }
+        let (mut numbers, mut line) = (vec![1], 1);
+        for at in memchr::memchr2_iter(b'\r', b'\n', bytes) {
+            line += u64::from(bytes[at] == b'\n');
+            if bytes[at] == b'\n' || is_alone(at) {
+                numbers.push(line);
+            }
+        }
+        LineNumbers(Some(numbers))
+    }
+
+    fn of(&self, yaml: u64) -> u64 {
+        let Some(numbers) = &self.0 else { return yaml };
+        let at = usize::try_from(yaml.saturating_sub(1)).unwrap_or(usize::MAX);
+        numbers.get(at).or(numbers.last()).copied().unwrap_or(yaml)
+    }
 }
 
 /// The one entry of a list.
 fn entry(text: &str) -> Result<Entry<'_>, Reason> {
-    let mut list: Vec<Entry<'_>> =
-        serde_saphyr::from_str_with_options(text, options()).map_err(|error| problem(&error))?;
+    let mut list: Vec<Entry<'_>> = serde_saphyr::from_str_with_options(text, options())
+        .map_err(|error| problem(&error, &LineNumbers::new(text)))?;
     match (list.pop(), list.is_empty()) {
         (Some(entry), true) => Ok(entry),
         _ => Err(Reason::new("is not YAML", format!("is not one entry: {HELP}"))),
@@ -452,21 +479,22 @@ fn read_whole(text: &str) -> Option<Vec<(u64, Result<Tuple, Reason>)>> {
         first.map(str::trim_ascii_start).find(|line| !is_blank(line.as_bytes()) && !line.starts_with('%'));
     let is_list = first.is_some_and(|line| line.starts_with('[') || is_dash(line.as_bytes()));
     let tuple = |entry: Entry<'_>| Ok(entry.tuple(&mut String::new())?.into_owned());
+    let lines = LineNumbers::new(text);
     // As tuples at first, since a text is a text then, whatever it looks like.
     if let Ok(Parts { list, relationships }) = parts::<Entry<'_>>(text, is_list) {
-        let located = |found: Spanned<Entry<'_>>| (found.referenced.line(), tuple(found.value));
-        return together(list.map(|list| list.into_iter().map(located).collect()), relationships);
+        let located = |found: Spanned<Entry<'_>>| (lines.of(found.referenced.line()), tuple(found.value));
+        return together(list.map(|list| list.into_iter().map(located).collect()), relationships, &lines);
     }
     // Then as anything, to find out which of them are wrong.
     match parts::<serde_json::Value>(text, is_list) {
         Ok(Parts { list, relationships }) => {
             let located = |found: Spanned<serde_json::Value>| {
                 let entry = Entry::deserialize(&found.value).map_err(|error| json::problem(&error));
-                (found.referenced.line(), entry.and_then(tuple))
+                (lines.of(found.referenced.line()), entry.and_then(tuple))
             };
-            together(list.map(|list| list.into_iter().map(located).collect()), relationships)
+            together(list.map(|list| list.into_iter().map(located).collect()), relationships, &lines)
         }
-        Err(error) => Some(vec![(1, Err(problem(&error)))]),
+        Err(error) => Some(vec![(1, Err(problem(&error, &lines)))]),
     }
 }
 
@@ -489,9 +517,10 @@ fn parts<'t, E: Deserialize<'t>>(text: &'t str, is_list: bool) -> Result<Parts<E
 fn together(
     list: Option<Vec<(u64, Result<Tuple, Reason>)>>,
     relationships: Option<Spanned<String>>,
+    lines: &LineNumbers,
 ) -> Option<Vec<(u64, Result<Tuple, Reason>)>> {
     let Some(relationships) = relationships else { return list };
-    let line = relationships.referenced.line();
+    let line = lines.of(relationships.referenced.line());
     let texts = relationships.value.lines().filter(|text| !spicedb::is_blank(text.as_bytes()));
     let mut all = list.unwrap_or_default();
     all.extend(texts.map(|text| (line, spicedb::parse(text).map(BulkTuple::into_owned))));

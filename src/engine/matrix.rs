@@ -4,12 +4,13 @@ use super::error::EngineError;
 use super::view::View;
 use crate::analysis::{self, Table};
 use crate::eval::EvalError;
+use crate::storage::look_at_clock;
 
 impl View<'_> {
     /// The matrix of a type, or of every type that has permissions.
     ///
     /// # Errors
-    /// The schema does not have the type.
+    /// The schema does not have the type, or the request's time is over.
     pub fn matrix(&self, object_type: Option<&str>) -> Result<Vec<Table>, EngineError> {
         let schema = self.program.schema();
         let index = match object_type {
@@ -19,6 +20,7 @@ impl View<'_> {
                 help: schema.instead_of_type(name),
             })?),
         };
-        Ok(analysis::matrix(&self.program, index, &[]).iter().map(analysis::Matrix::table).collect())
+        let tables = analysis::matrix_while(&self.program, index, &[], &look_at_clock)?;
+        Ok(tables.iter().map(analysis::Matrix::table).collect())
     }
 }

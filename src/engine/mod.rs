@@ -67,9 +67,9 @@ pub use crate::eval::{
     UsersetNode,
 };
 pub use crate::storage::{
-    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, FilterError, Finding,
-    ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord, Rewound, StorageError,
-    StoreRecord, SubjectFilter, TupleFilter, Validation,
+    BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, Deadline,
+    FilterError, Finding, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
+    Rewound, StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation, within,
 };
 pub use access_diff::{AccessDiffAnswer, AccessDiffRequest, ChangeSet, DiffOf};
 pub use admission::{Rejection, admit, admit_stored};

@@ -124,6 +124,9 @@ pub enum StorageError {
     /// An import by files would replace too many tuples.
     #[error("more than {0} stored tuples would get another condition or expiry: import with `--way live`")]
     TooManyReplaced(usize),
+    /// A request took longer than it may.
+    #[error("the request takes longer than {0:?}: raise the limit, or ask for less")]
+    TimedOut(std::time::Duration),
     /// The past reaches back only so far.
     #[error("revision {asked} is no longer kept: the oldest kept is {oldest} of {oldest_time}")]
     BelowHorizon {

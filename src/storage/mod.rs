@@ -4,6 +4,7 @@
 //! either. Changes go in through one [`Writer`], which groups concurrent writes into one synced batch. RocksDB's
 //! types stay in `rocks`, bincode in `codec`.
 
+mod allowance;
 mod change;
 mod codec;
 mod error;
@@ -21,6 +22,8 @@ mod tracked;
 mod validate;
 mod writer;
 
+pub(crate) use allowance::look_at_clock;
+pub use allowance::{Deadline, within};
 pub use change::{Change, ChangeKind, ChangeRecord, RevisionKind, RevisionRecord};
 pub use codec::{Retention, StoreRecord};
 pub use error::StorageError;

@@ -44,7 +44,7 @@ impl Running {
                 };
                 let server = Server::bind(served, limits, ([127, 0, 0, 1], 0).into()).await.unwrap();
                 tell.send(server.address()).unwrap();
-                server.run(async { drop(stopped.await) }).await.unwrap();
+                server.run(async { drop(stopped.await) }).await;
             });
         });
         let config = ureq::Agent::config_builder()

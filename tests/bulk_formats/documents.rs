@@ -207,3 +207,12 @@ fn a_yaml_list_may_have_any_length_but_not_what_is_read_at_once() {
         other => panic!("{other:?}"),
     }
 }
+
+/// Found by fuzzing: YAML takes a carriage return alone for the end of a line, and the lines told of mistakes lay behind the file.
+#[test]
+fn carriage_returns_alone_do_not_count_as_lines() {
+    let lines = |text: &str| -> Vec<u64> { read(Yaml, text).iter().map(|read| read.line).collect() };
+    assert_eq!(lines("- user: a\"\r\r\r\r:[:{\"k\n- object: 7\n"), [1, 2]);
+    // Read at once.
+    assert_eq!(lines("\r\r[\r\r\n{object: a:b, relation: c, user: d:e},\r\n{object: 7}]\n"), [2, 3]);
+}

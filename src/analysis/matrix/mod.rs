@@ -18,6 +18,7 @@ mod matter;
 mod rows;
 mod table;
 
+use std::convert::Infallible;
 use std::fmt;
 
 use crate::eval::Program;
@@ -137,24 +138,46 @@ fn join(one: &str, other: &str) -> String {
 
 /// The matrix of a type, or of every type that has permissions.
 pub fn matrix(program: &Program, object_type: Option<TypeIndex>, given: &[Tuple]) -> Vec<Matrix> {
+    let Ok(all) = matrix_while(program, object_type, given, &|| Ok::<(), Infallible>(()));
+    all
+}
+
+/// The same; `go_on` is asked before every cell.
+///
+/// # Errors
+/// Those of `go_on`.
+pub fn matrix_while<E>(
+    program: &Program,
+    object_type: Option<TypeIndex>,
+    given: &[Tuple],
+    go_on: &dyn Fn() -> Result<(), E>,
+) -> Result<Vec<Matrix>, E> {
     let schema = program.schema();
     let types = schema.types().map(|(index, _)| index);
     let wanted = types.filter(|index| object_type.is_none_or(|wanted| wanted == *index));
-    wanted.filter_map(|index| matrix_of(program, index, given)).collect()
+    wanted.filter_map(|index| matrix_of(program, index, given, go_on).transpose()).collect()
 }
 
-fn matrix_of(program: &Program, object_type: TypeIndex, given: &[Tuple]) -> Option<Matrix> {
+fn matrix_of<E>(
+    program: &Program,
+    object_type: TypeIndex,
+    given: &[Tuple],
+    go_on: &dyn Fn() -> Result<(), E>,
+) -> Result<Option<Matrix>, E> {
     let schema = program.schema();
     let kind = schema.type_at(object_type);
     let is_permission = |index: &&_| schema.relation_at(**index).restrictions.is_empty();
     let columns: Vec<_> = kind.relations.iter().filter(is_permission).copied().collect();
     if columns.is_empty() {
-        return None;
+        return Ok(None);
     }
     let mut rows = Vec::new();
     for row in rows::rows(program, object_type, given) {
-        let cells: Vec<Cell> =
-            columns.iter().map(|column| cells::cell(program, &row, *column, given)).collect();
+        let mut cells = Vec::with_capacity(columns.len());
+        for column in &columns {
+            go_on()?;
+            cells.push(cells::cell(program, &row, *column, given));
+        }
         if row.is_kept_without_a_yes || cells.iter().any(|cell| *cell != Cell::No) {
             let rows::Row { name, places, subject, leaf, world, .. } = row;
             let places = places.into_iter().map(|place| place.object).collect();
@@ -163,5 +186,5 @@ fn matrix_of(program: &Program, object_type: TypeIndex, given: &[Tuple]) -> Opti
         }
     }
     let columns = columns.iter().map(|column| schema.relation_at(*column).name.clone()).collect();
-    Some(Matrix { object_type: kind.name.clone(), columns, rows })
+    Ok(Some(Matrix { object_type: kind.name.clone(), columns, rows }))
 }

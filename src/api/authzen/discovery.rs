@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::super::app::{Answer, App};
 use super::super::error::ApiError;
+use super::super::load::Class;
 use super::super::translate::no_store;
 use super::refusal;
 
@@ -19,7 +20,7 @@ pub(in super::super) async fn configuration(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Look, Some(store), move |app, store| {
         let found = app.store(store).ok_or_else(no_store).and_then(|_| base(&headers, &uri));
         Ok(found.map_or_else(|error| refusal(&error), |base| describe(&format!("{base}/stores/{store}"))))
     })

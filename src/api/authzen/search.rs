@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::app::{Answer, App, Budget};
 use super::super::error::{ApiError, Code};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::routes::Body;
 use super::page::Part;
@@ -73,7 +74,7 @@ async fn search(
     body: Body,
     search: &'static Search,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::List, Some(store), move |app, store| {
         Ok(answer(app, store, &headers, &body, search).unwrap_or_else(|error| refusal(&error)))
     })
     .await

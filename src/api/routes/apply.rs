@@ -9,6 +9,7 @@ use super::super::app::{AT, AT_LEAST, Answer, Answered, App, REVISION, TOKEN};
 use super::super::change_forms::ApplyForm;
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::translate::no_store;
 use super::super::wire::{self, OrEmpty, RenameItem};
 use super::Body;
@@ -22,7 +23,7 @@ pub(super) async fn apply(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Bulk, Some(store), move |app, store| {
         if headers.contains_key(AT) || headers.contains_key(AT_LEAST) {
             let message =
                 "headers Stonetown-At and Stonetown-At-Least are for questions: a change is made now";

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::app::{Answer, App};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, Assertion, OrEmpty, WriteAssertionsRequest, tuple_json};
@@ -24,7 +25,7 @@ pub(super) async fn write(
     Path((store, schema)): Path<(String, String)>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Write, Some(store), move |app, store| {
         let request: WriteAssertionsRequest = wire::read(super::bytes(&body)?)?;
         let assertions = request.assertions.unwrap_or_default();
         let mut fields = Fields::of("WriteAssertionsRequest");
@@ -95,7 +96,7 @@ pub(super) async fn read(
     State(app): State<App>,
     Path((store, schema)): Path<(String, String)>,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Look, Some(store), move |app, store| {
         let mut fields = Fields::of("ReadAssertionsRequest");
         fields.form("StoreId", store, Form::Id);
         fields.form("AuthorizationModelId", &schema, Form::Id);

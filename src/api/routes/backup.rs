@@ -10,6 +10,7 @@ use axum::http::Response;
 use super::super::app::{Answer, App};
 use super::super::error::ApiError;
 use super::super::forms::BackupDoneForm;
+use super::super::load::Class;
 use super::super::wire::{self, BackupRequest, OrEmpty};
 use super::Body;
 
@@ -18,7 +19,7 @@ const PATH_BYTES_MAX: usize = 1024;
 const NAME_BYTES_MAX: usize = 255;
 
 pub(super) async fn backup(State(app): State<App>, body: Body) -> Response<ResponseBody> {
-    app.run(None, move |app, _| {
+    app.run(Class::Bulk, None, move |app, _| {
         let request: BackupRequest = wire::read(super::bytes(&body)?)?;
         let place = allowed(app.limits.backup_dir.as_deref(), request.directory.text())?;
         let wrong = || ApiError::validation("`keep` has to be at least 1");

@@ -7,6 +7,7 @@ use axum::http::Response;
 use super::super::app::{Answer, App, REVISION, TOKEN};
 use super::super::error::ApiError;
 use super::super::forms::DeletedForm;
+use super::super::load::Class;
 use super::super::wire::{self, DeleteTuplesRequest, OrEmpty};
 use super::Body;
 use super::past::store_id;
@@ -21,7 +22,7 @@ pub(super) async fn delete(
     Path(store): Path<String>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Bulk, Some(store), move |app, store| {
         let request: DeleteTuplesRequest = wire::read(super::bytes(&body)?)?;
         let id = store_id(app, store, "DeleteTuplesRequest")?;
         let what = match (request.filter.text(), request.object.text()) {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::app::{Answer, App};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::wire::{time, tuple_json};
@@ -26,7 +27,7 @@ pub(super) async fn changes(
     Query(query): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::List, Some(store), move |app, store| {
         let mut fields = Fields::of("ReadChangesRequest");
         fields.form("StoreId", store, Form::Id);
         let (size, start) = (query.number("page_size")?, query.time("start_time")?);

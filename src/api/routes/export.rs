@@ -6,8 +6,9 @@ use axum::body::Body as StreamBody;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, Response};
 
-use super::super::app::{App, at, respond};
+use super::super::app::{App, Charge, at, respond};
 use super::super::error::ApiError;
+use super::super::load::Class;
 use super::super::query::Parameters;
 use super::past::store_id;
 use super::pieces::{Pieces, streamed};
@@ -63,13 +64,16 @@ pub(super) async fn export(
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
     headers: HeaderMap,
+    charge: Charge,
 ) -> Response<StreamBody> {
     let received = Instant::now();
     let asked = match Asked::read(&app, &store, &query, &headers) {
         Ok(asked) => asked,
         Err(error) => return respond(Some(&store), Err(error), received),
     };
-    streamed(&store, asked.content_type(), move |out| write(&app, &asked, out)).await
+    let content_type = asked.content_type();
+    let make = move |app: &App, out: &mut Pieces| write(app, &asked, out);
+    streamed(app, Class::Bulk, charge, &store, content_type, make).await
 }
 
 fn write(app: &App, asked: &Asked, out: &mut Pieces) -> Result<(), ApiError> {

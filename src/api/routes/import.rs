@@ -21,6 +21,7 @@ use super::super::app::{Answer, App, head, respond};
 use super::super::body::PASSED_OVER_BYTES_MAX;
 use super::super::error::{ApiError, Code};
 use super::super::forms::ImportedForm;
+use super::super::load::Class;
 use super::super::query::Parameters;
 use super::list_objects::{Chunks, STALLED_MAX};
 use super::past::store_id;
@@ -45,7 +46,7 @@ pub(super) async fn find(
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
 ) -> Response<StreamBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Bulk, Some(store), move |app, store| {
         let asked = Asked::read(app, store, &query)?;
         if !asked.is_named {
             return Err(ApiError::validation("pass `import`, the name that it was begun with"));
@@ -68,11 +69,18 @@ pub(super) async fn import(
         Ok(asked) => asked,
         Err(error) => return respond(Some(&store), Err(error), received),
     };
+    let place = match app.load.enter(Class::Bulk).await {
+        Ok(place) => place,
+        Err(busy) => return respond(Some(&store), Err(busy), received),
+    };
     let (to_reader, pieces) = mpsc::channel(PIECES_WAITING);
     tokio::spawn(forward(body, to_reader));
     let (send, chunks) = mpsc::channel(ANSWERS_WAITING);
     let (begin, begun) = oneshot::channel();
-    tokio::task::spawn_blocking(move || run(&app, asked, pieces, begin, &Told { send }));
+    tokio::task::spawn_blocking(move || {
+        run(&app, asked, pieces, begin, &Told { send });
+        drop(place);
+    });
     match begun.await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => return respond(Some(&store), Err(error), received),

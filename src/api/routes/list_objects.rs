@@ -12,16 +12,17 @@ use http_body::Frame;
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::app::{Answer, App, SCHEMA_ID, TOKEN, head, ids, respond};
+use super::super::app::{Answer, App, Charge, SCHEMA_ID, TOKEN, head, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::translate::{self, unknown_relation, unknown_type};
 use super::super::tuples;
 use super::super::wire::{self, ListObjectsRequest, OrEmpty};
 use super::Body;
 use super::lists::{Part, digest_of, rest};
-use crate::engine::{EngineError, EvalError, Given, ListEnd, ListObjects, Listed, View};
+use crate::engine::{EngineError, EvalError, Given, ListEnd, ListObjects, Listed, View, within};
 use crate::tuple::{ObjectRef, Subject};
 
 /// After so long a client that takes nothing is left: what it is sent could not be collected meanwhile.
@@ -39,7 +40,7 @@ pub(super) async fn list(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::List, Some(store), move |app, store| {
         let request = wire::read(super::bytes(&body)?)?;
         let (asked, view) = Asked::read(app, store, &headers, request, "ListObjectsRequest")?;
         let mut body = b"{\"objects\":[".to_vec();
@@ -181,21 +182,31 @@ pub(super) async fn stream(
     State(app): State<App>,
     Path(store): Path<String>,
     headers: HeaderMap,
+    charge: Charge,
     body: Body,
 ) -> Response<ResponseBody> {
+    let received = Instant::now();
     let request = match super::bytes(&body).and_then(|body| wire::read(body)) {
         Ok(request) => request,
         // Nothing of a stream has begun: the error is one of any request.
-        Err(error) => return respond(Some(&store), Err(error), Instant::now()),
+        Err(error) => return respond(Some(&store), Err(error), received),
     };
+    let place = match app.load.enter(Class::Stream).await {
+        Ok(place) => place,
+        Err(busy) => return refused(&busy),
+    };
+    let deadline = app.deadline(Class::Stream, received);
     let (begin, begun) = oneshot::channel();
     let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
     let of = store.clone();
     tokio::task::spawn_blocking(move || {
         let mut lines = Lines { begin: Some(begin), send, buffer: Vec::new(), sent: None, is_gone: false };
-        if let Err(error) = produce(&app, &of, &headers, request, &mut lines) {
+        let (made, reads) = within(deadline, || produce(&app, &of, &headers, request, &mut lines));
+        charge.take(reads);
+        if let Err(error) = made {
             lines.fail(error);
         }
+        drop(place);
     });
     let mut response = match begun.await {
         Ok(Ok(Begun { schema, token })) => {
@@ -220,6 +231,9 @@ pub(super) async fn stream(
 fn refused(error: &ApiError) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::from(error.streamed()));
     *response.status_mut() = error.code.status();
+    if let Some(seconds) = error.retry_after_seconds() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
     if let Some(value) = error.schema.and_then(|schema| HeaderValue::from_str(&schema.to_string()).ok()) {
         response.headers_mut().insert(SCHEMA_ID, value);
     }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::super::app::{Answer, App, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::translate::{unknown_relation, unknown_type};
 use super::super::tuples;
@@ -25,7 +26,7 @@ pub(super) async fn list(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::List, Some(store), move |app, store| {
         let request: ListUsersRequest = wire::read(super::bytes(&body)?)?;
         let schema = request.authorization_model_id.text();
         let mut fields = Fields::of("ListUsersRequest");

@@ -32,7 +32,6 @@ use axum::http::{Response, StatusCode, header};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub(super) use analysis::room;
 pub(super) use changes::change_json;
 pub(super) use check::{check_at_once, is_check};
 

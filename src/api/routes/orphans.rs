@@ -9,9 +9,10 @@ use axum::extract::{Path, Query, State};
 use axum::http::Response;
 use serde_json::Value;
 
-use super::super::app::{Answer, App, REVISION, TOKEN, respond};
+use super::super::app::{Answer, App, Charge, REVISION, TOKEN, respond};
 use super::super::change_forms::{OrphanForm, RemovedForm, TupleGroupsForm};
 use super::super::error::ApiError;
+use super::super::load::Class;
 use super::super::query::Parameters;
 use super::super::translate::unknown_schema;
 use super::super::wire::{self, OrEmpty, OrphansRequest};
@@ -56,27 +57,35 @@ pub(super) async fn list(
     State(app): State<App>,
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
+    charge: Charge,
 ) -> Response<StreamBody> {
-    answer(app, &store, Asked::of_query(&query)).await
+    answer(app, &store, charge, Asked::of_query(&query)).await
 }
 
 /// The same, or under one that comes with the request.
 pub(super) async fn list_under(
     State(app): State<App>,
     Path(store): Path<String>,
+    charge: Charge,
     body: Body,
 ) -> Response<StreamBody> {
     let request = super::bytes(&body).and_then(|body| wire::read(body));
-    answer(app, &store, request).await
+    answer(app, &store, charge, request).await
 }
 
-async fn answer(app: App, store: &str, request: Result<OrphansRequest, ApiError>) -> Response<StreamBody> {
+async fn answer(
+    app: App,
+    store: &str,
+    charge: Charge,
+    request: Result<OrphansRequest, ApiError>,
+) -> Response<StreamBody> {
     let received = Instant::now();
     let asked = match request.and_then(|request| Asked::read(&app, store, request)) {
         Ok(asked) => asked,
         Err(error) => return respond(Some(store), Err(error), received),
     };
-    streamed(store, "application/x-ndjson", move |out| write(&app, &asked, out)).await
+    let make = move |app: &App, out: &mut Pieces| write(app, &asked, out);
+    streamed(app, Class::Analysis, charge, store, "application/x-ndjson", make).await
 }
 
 fn write(app: &App, asked: &Asked, out: &mut Pieces) -> Result<(), ApiError> {
@@ -104,7 +113,7 @@ fn line(out: &mut Pieces, form: &impl serde::Serialize) -> std::io::Result<()> {
 
 /// Deletes the orphans under the schema in force.
 pub(super) async fn remove(State(app): State<App>, Path(store): Path<String>) -> Response<StreamBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Bulk, Some(store), |app, store| {
         let id = store_id(app, store, "RemoveOrphansRequest")?;
         let answer = app.engine.remove_orphans(id, &mut |_| ControlFlow::Continue(()))?;
         let (token, revision) = (app.engine.seal(&answer.token), answer.token.revision.to_string());

@@ -10,6 +10,7 @@ use super::super::app::{Answer, App, REVISION, TOKEN};
 use super::super::error::ApiError;
 use super::super::fields::{Fields, Form};
 use super::super::forms::{CollectForm, PurgeForm, RetentionForm, parse_retention};
+use super::super::load::Class;
 use super::super::translate::no_store;
 use super::super::wire::{self, CollectRequest, OrEmpty, PurgeRequest, RetentionRequest};
 use super::Body;
@@ -23,7 +24,7 @@ pub(super) fn store_id(app: &App, store: &str, request: &'static str) -> Result<
 }
 
 pub(super) async fn retention(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Look, Some(store), |app, store| {
         let id = store_id(app, store, "GetRetentionRequest")?;
         Ok(Answer::json(&RetentionForm::of(&app.engine, id)?))
     })
@@ -35,7 +36,7 @@ pub(super) async fn set_retention(
     Path(store): Path<String>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Write, Some(store), move |app, store| {
         let request: RetentionRequest = wire::read(super::bytes(&body)?)?;
         let id = store_id(app, store, "SetRetentionRequest")?;
         let retention = parse_retention(request.retention.text()).map_err(ApiError::validation)?;
@@ -51,7 +52,7 @@ pub(super) async fn collect(
     Path(store): Path<String>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Bulk, Some(store), move |app, store| {
         let request: CollectRequest = wire::read(super::bytes(&body)?)?;
         let id = store_id(app, store, "CollectRequest")?;
         let before = match request.before.text() {
@@ -69,7 +70,7 @@ pub(super) async fn purge(
     Path(store): Path<String>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Bulk, Some(store), move |app, store| {
         let request: PurgeRequest = wire::read(super::bytes(&body)?)?;
         let id = store_id(app, store, "PurgeRequest")?;
         let object = ObjectRef::parse(request.object.text());

@@ -11,31 +11,43 @@ use http_body::Frame;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::app::{TOKEN, head, respond};
+use super::super::app::{App, Charge, TOKEN, head, respond};
 use super::super::error::ApiError;
+use super::super::load::Class;
 use super::list_objects::STALLED_MAX;
+use crate::engine::within;
 
 /// Bytes that are sent together.
 const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for the client.
 const PIECES_WAITING: usize = 4;
 
-/// Runs what makes a body where it may block, and sends what it writes. An error before the first piece is answered as of
+/// Runs what makes a body where it may block, when there is room for it, and sends what it writes. An error before the first piece is answered as of
 /// any request; a later one breaks the body off.
 pub(super) async fn streamed(
+    app: App,
+    class: Class,
+    charge: Charge,
     store: &str,
     content_type: &'static str,
-    make: impl FnOnce(&mut Pieces) -> Result<(), ApiError> + Send + 'static,
+    make: impl FnOnce(&App, &mut Pieces) -> Result<(), ApiError> + Send + 'static,
 ) -> Response<StreamBody> {
     let received = Instant::now();
+    let place = match app.load.enter(class).await {
+        Ok(place) => place,
+        Err(busy) => return respond(Some(store), Err(busy), received),
+    };
+    let deadline = app.deadline(class, received);
     let (send, pieces) = mpsc::channel(PIECES_WAITING);
     let (begin, begun) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
         let piece = Vec::with_capacity(PIECE_BYTES);
         let runtime = Handle::current();
         let mut out = Pieces { send, piece, begin: Some(begin), token: String::new(), runtime };
-        let made = make(&mut out);
+        let (made, reads) = within(deadline, || make(&app, &mut out));
+        charge.take(reads);
         out.end(made);
+        drop(place);
     });
     let token = match begun.await {
         Ok(Ok(token)) => token,

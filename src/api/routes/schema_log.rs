@@ -9,13 +9,14 @@ use super::super::app::{Answer, App, at};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
 use super::super::forms::{SchemaForm, SchemaInfoForm};
+use super::super::load::Class;
 use super::super::query::Parameters;
 use super::super::translate::{no_store, unknown_schema};
 use crate::tuple::StoreId;
 
 /// All schemas of a store, newest first.
 pub(super) async fn list(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Look, Some(store), |app, store| {
         let id = store_id(store, "")?;
         let schemas: Vec<SchemaInfoForm> = app.engine.list_schemas(id)?.iter().map(Into::into).collect();
         Ok(Answer::json(&json!({ "schemas": schemas })))
@@ -30,7 +31,7 @@ pub(super) async fn find(
     Query(query): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Look, Some(store), move |app, store| {
         let named = query.text("id")?;
         let id = store_id(store, named)?;
         let schema = match named {

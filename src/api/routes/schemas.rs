@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::super::app::{Answer, App, REVISION, TOKEN};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::query::Parameters;
 use super::super::translate::unknown_schema;
@@ -21,7 +22,7 @@ pub(super) async fn write(
     Path(store): Path<String>,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Write, Some(store), move |app, store| {
         let body: serde_json::Map<String, Value> = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("WriteAuthorizationModelRequest");
         fields.form("StoreId", store, Form::Id);
@@ -54,7 +55,7 @@ pub(super) async fn list(
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Look, Some(store), move |app, store| {
         let mut fields = Fields::of("ReadAuthorizationModelsRequest");
         fields.form("StoreId", store, Form::Id);
         let size = fields.page_size(query.number("page_size")?);
@@ -90,7 +91,7 @@ pub(super) async fn find(
     State(app): State<App>,
     Path((store, schema)): Path<(String, String)>,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Look, Some(store), move |app, store| {
         let mut fields = Fields::of("ReadAuthorizationModelRequest");
         fields.form("StoreId", store, Form::Id);
         fields.form("Id", &schema, Form::Id);

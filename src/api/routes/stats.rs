@@ -7,10 +7,11 @@ use axum::http::Response;
 use super::super::app::{Answer, App};
 use super::super::fields::{Fields, Form};
 use super::super::forms::StatsForm;
+use super::super::load::Class;
 use super::super::translate::no_store;
 
 pub(super) async fn stats(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Look, Some(store), |app, store| {
         let mut fields = Fields::of("StatsRequest");
         fields.form("StoreId", store, Form::Id);
         fields.finish()?;

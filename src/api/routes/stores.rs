@@ -8,6 +8,7 @@ use serde_json::json;
 use super::super::app::{Answer, App};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::query::Parameters;
 use super::super::translate::no_store;
@@ -31,7 +32,7 @@ fn with_deleted_at(store: &StoreRecord) -> serde_json::Value {
 }
 
 pub(super) async fn create(State(app): State<App>, body: Body) -> Response<ResponseBody> {
-    app.run(None, move |app, _| {
+    app.run(Class::Write, None, move |app, _| {
         let request: CreateStoreRequest = wire::read(super::bytes(&body)?)?;
         let mut fields = Fields::of("CreateStoreRequest");
         fields.form("Name", request.name.text(), Form::StoreName);
@@ -43,7 +44,7 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Response<Respo
 }
 
 pub(super) async fn list(State(app): State<App>, Query(query): Query<Parameters>) -> Response<ResponseBody> {
-    app.run(None, move |app, _| {
+    app.run(Class::Look, None, move |app, _| {
         let mut fields = Fields::of("ListStoresRequest");
         let size = fields.page_size(query.number("page_size")?);
         let (token, name) = (query.text("continuation_token")?, query.text("name")?);
@@ -70,7 +71,7 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<Parameters>
 }
 
 pub(super) async fn find(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Look, Some(store), |app, store| {
         let mut fields = Fields::of("GetStoreRequest");
         fields.form("StoreId", store, Form::Id);
         fields.finish()?;
@@ -81,7 +82,7 @@ pub(super) async fn find(State(app): State<App>, Path(store): Path<String>) -> R
 }
 
 pub(super) async fn delete(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Some(store), |app, store| {
+    app.run(Class::Write, Some(store), |app, store| {
         let mut fields = Fields::of("DeleteStoreRequest");
         fields.form("StoreId", store, Form::Id);
         fields.finish()?;

@@ -6,9 +6,10 @@ use axum::http::Response;
 
 use super::super::app::{Answer, App};
 use super::super::forms::{CompactedForm, ValidationForm};
+use super::super::load::Class;
 
 pub(super) async fn validate(State(app): State<App>) -> Response<ResponseBody> {
-    app.run(None, |app, _| {
+    app.run(Class::Bulk, None, |app, _| {
         let seen = app.engine.validate(&mut |_| {})?;
         Ok(Answer::json(&ValidationForm::from(&seen)))
     })
@@ -16,7 +17,7 @@ pub(super) async fn validate(State(app): State<App>) -> Response<ResponseBody> {
 }
 
 pub(super) async fn compact(State(app): State<App>) -> Response<ResponseBody> {
-    app.run(None, |app, _| {
+    app.run(Class::Bulk, None, |app, _| {
         app.engine.compact()?;
         let files = app.engine.family_sizes()?.iter().map(|family| family.file_bytes).sum::<u64>();
         Ok(Answer::json(&CompactedForm { file_bytes: files }))

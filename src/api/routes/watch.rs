@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::super::app::{App, head, respond};
 use super::super::error::ApiError;
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::translate::no_store;
@@ -38,6 +39,10 @@ pub(super) async fn watch(
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
     let begun = Instant::now();
+    let watching = match app.load.enter(Class::Watch).await {
+        Ok(place) => place,
+        Err(busy) => return respond(Some(&store), Err(busy), begun),
+    };
     let asked = {
         let (app, store) = (app.clone(), store.clone());
         tokio::task::spawn_blocking(move || Watch::read(app, &store, &query, &headers)).await
@@ -51,7 +56,10 @@ pub(super) async fn watch(
         }
     };
     let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
-    tokio::spawn(watch.run(send));
+    tokio::spawn(async move {
+        watch.run(send).await;
+        drop(watching);
+    });
     let mut response = Response::new(ResponseBody::new(Chunks(chunks)));
     head(&mut response, Some(&store));
     let headers = response.headers_mut();

@@ -10,6 +10,7 @@ use super::super::app::{
 };
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::load::Class;
 use super::super::translate::{missing_tuple, parts_of, too_many_tuples, tuple_key};
 use super::super::tuples;
 use super::super::wire::{self, Deletes, OrEmpty, Writes};
@@ -23,7 +24,7 @@ pub(super) async fn write(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.run(Some(store), move |app, store| {
+    app.run(Class::Write, Some(store), move |app, store| {
         if headers.contains_key(AT) || headers.contains_key(AT_LEAST) {
             let message =
                 "headers Stonetown-At and Stonetown-At-Least are for questions: a write is made now";

@@ -11,6 +11,7 @@ use super::families::{self, Family};
 use super::key::{self, Direction, REVISION_BYTES};
 use super::pins::Pin;
 use super::{Database, open, purge, read_change};
+use crate::storage::allowance;
 use crate::storage::change::ChangeRecord;
 use crate::storage::codec::{self, Head};
 use crate::storage::error::StorageError;
@@ -120,8 +121,9 @@ impl<'a> StateReader<'a> {
         Ok(mark.map(|mark| (Revision(mark.from), Revision(mark.until))))
     }
 
-    /// Refuses a look that would have to see what is purged.
+    /// Refuses a look that would have to see what is purged, or comes too late.
     fn look(&self, look: impl FnOnce() -> Look) -> Result<(), StorageError> {
+        allowance::spend()?;
         if !self.is_torn {
             return Ok(());
         }
@@ -195,6 +197,7 @@ impl<'a> StateReader<'a> {
         let mut rows = self.log()?;
         rows.seek(key::change(self.store, from.0, from.1));
         while let Some((key, value)) = rows.item() {
+            allowance::spend()?;
             if visit(read_change(key, value)?).is_break() {
                 return Ok(());
             }
@@ -212,6 +215,7 @@ impl<'a> StateReader<'a> {
         let mut rows = self.log()?;
         rows.seek_for_prev(key::change(self.store, from, u32::MAX));
         while let Some((key, value)) = rows.item() {
+            allowance::spend()?;
             if visit(read_change(key, value)?).is_break() {
                 return Ok(());
             }
@@ -347,6 +351,7 @@ impl<'a> StateReader<'a> {
         let mut current = Rows::open(self, current, prefix, start)?;
         if !self.is_past() {
             while let Some((key, row)) = current.next(0)? {
+                allowance::spend()?;
                 if row.is_seen(self.revision, self.now) && visit(key, &row).is_break() {
                     break;
                 }
@@ -356,6 +361,7 @@ impl<'a> StateReader<'a> {
         }
         let mut history = Rows::open(self, history, prefix, start)?;
         loop {
+            allowance::spend()?;
             let order = match (current.key(0)?, history.key(REVISION_BYTES)?) {
                 (None, None) => break,
                 (Some(_), None) => Ordering::Less,
@@ -522,6 +528,7 @@ impl TupleReader for StateReader<'_> {
         let mut rows = self.scanner.take().map_or_else(|| self.new_scanner(Family::Tuples), Ok)?;
         rows.seek(&prefix);
         while let Some((key, value)) = rows.item() {
+            allowance::spend()?;
             let damaged = || StorageError::damaged("tuples", format!("key {}", key::show(key)));
             let row = codec::decode_row(value, &|| format!("tuples row {}", key::show(key)))?;
             let subject = key::parse_subject(&prefix, key).ok_or_else(damaged)?;
@@ -556,6 +563,7 @@ impl TupleReader for StateReader<'_> {
         let mut rows = self.back_scanner.take().map_or_else(|| self.new_scanner(Family::BySubject), Ok)?;
         rows.seek(start);
         while let Some((key, value)) = rows.item() {
+            allowance::spend()?;
             let damaged = || StorageError::damaged("by_subject", format!("key {}", key::show(key)));
             let row = codec::decode_row(value, &|| format!("by_subject row {}", key::show(key)))?;
             let object =

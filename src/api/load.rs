@@ -1,0 +1,224 @@
+//! Load: how many requests of each kind are worked on at once, how many may wait and for how long, and who is turned away.
+//!
+//! Each class has room of its own, so that lists never take the place of checks, nor anything that of writes. Who finds no room
+//! waits; who waits too long is answered 429 with `Retry-After`, before anything has been evaluated. Short waits are bursts: for
+//! those there is [`BURST_WAIT`]. Where the queue has not been empty for [`STANDING`], waiting longer helps nobody, it only makes every
+//! answer late: then nobody waits longer than [`STANDING_WAIT`] (controlled delay, as in B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
+//!
+//! Short checks are answered on the I/O tasks, and their queue is the runtime's own: when more than [`TURNS_MAX`] tasks wait there for
+//! their turn, short checks are turned away.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::RuntimeMetrics;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::{ApiError, Code};
+
+/// How long a request waits for room in a burst.
+const BURST_WAIT: Duration = Duration::from_millis(100);
+/// How long it waits where others have been waiting all the time.
+const STANDING_WAIT: Duration = Duration::from_millis(3);
+/// From when on a queue is no burst.
+const STANDING: Duration = Duration::from_millis(100);
+/// Requests of a class that may wait: they hold their bodies in memory.
+const WAITING_MAX: usize = 1_024;
+/// What a client that was turned away is told to wait.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
+const TURNS_MAX: usize = 512;
+
+/// What a request is, as far as room for it is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Checks that are not short, and batches of them.
+    Check,
+    /// Lists, reads, expansions, searches.
+    List,
+    /// What changes tuples, schemas, stores; it waits for the disk more than it works.
+    Write,
+    /// Diffs, explanations, audits, matrices: each may take much memory.
+    Analysis,
+    /// Streamed lists: a slow client sets their pace.
+    Stream,
+    /// Imports, exports, backups, upkeep.
+    Bulk,
+    /// Watches, which mostly wait.
+    Watch,
+    /// What is told of stores and schemas.
+    Look,
+}
+
+impl Class {
+    const ALL: [Class; 8] = [
+        Class::Check,
+        Class::List,
+        Class::Write,
+        Class::Analysis,
+        Class::Stream,
+        Class::Bulk,
+        Class::Watch,
+        Class::Look,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Class::Check => "checks",
+            Class::List => "lists",
+            Class::Write => "writes",
+            Class::Analysis => "analyses",
+            Class::Stream => "streamed lists",
+            Class::Watch => "watches",
+            Class::Bulk => "imports, exports and upkeep",
+            Class::Look => "requests about stores and schemas",
+        }
+    }
+}
+
+/// How many requests of each class are worked on at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtOnce {
+    /// Checks that are not short, and batches.
+    pub checks: usize,
+    /// Lists, reads, expansions, searches.
+    pub lists: usize,
+    /// Writes.
+    pub writes: usize,
+    /// Diffs, explanations, audits, matrices.
+    pub analyses: usize,
+    /// Streamed lists.
+    pub streams: usize,
+    /// Imports, exports, backups, upkeep.
+    pub bulk: usize,
+    /// Watches.
+    pub watches: usize,
+}
+
+impl Default for AtOnce {
+    /// As many as there are cores to work on them; writes wait for the disk together, and streams for their clients.
+    fn default() -> AtOnce {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        AtOnce {
+            checks: 2 * cores,
+            lists: cores,
+            writes: 256,
+            analyses: 2,
+            streams: 64,
+            bulk: 8,
+            watches: 1_000,
+        }
+    }
+}
+
+/// Room for requests.
+pub(super) struct Load {
+    rooms: [Room; 8],
+    runtime: RuntimeMetrics,
+}
+
+#[derive(Debug)]
+struct Room {
+    class: Class,
+    places: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    /// When nobody was waiting last, in milliseconds since `begun`.
+    empty_at: AtomicU64,
+    begun: Instant,
+}
+
+/// A place in a room, to be held until the work is over.
+#[derive(Debug)]
+pub(super) struct Place {
+    _place: OwnedSemaphorePermit,
+}
+
+impl Load {
+    pub(super) fn new(at_once: &AtOnce, runtime: RuntimeMetrics) -> Load {
+        let places = |class| match class {
+            Class::Check => at_once.checks,
+            Class::List => at_once.lists,
+            Class::Write => at_once.writes,
+            Class::Analysis => at_once.analyses,
+            Class::Stream => at_once.streams,
+            Class::Bulk => at_once.bulk,
+            Class::Watch => at_once.watches,
+            Class::Look => at_once.checks.max(at_once.lists),
+        };
+        let room = |class: Class| Room {
+            class,
+            places: Arc::new(Semaphore::new(places(class).max(1))),
+            waiting: AtomicUsize::new(0),
+            empty_at: AtomicU64::new(0),
+            begun: Instant::now(),
+        };
+        Load { rooms: Class::ALL.map(room), runtime }
+    }
+
+    /// A place for a request, now or after a wait.
+    ///
+    /// # Errors
+    /// There is none: it is to be turned away.
+    pub(super) async fn enter(&self, class: Class) -> Result<Place, ApiError> {
+        self.rooms[class as usize].enter().await
+    }
+
+    /// Whether short checks are to be turned away.
+    ///
+    /// # Errors
+    /// They are.
+    pub(super) fn admit_short(&self) -> Result<(), ApiError> {
+        let is_late = self.runtime.global_queue_depth() > TURNS_MAX;
+        if is_late { Err(self.rooms[Class::Check as usize].turn_away()) } else { Ok(()) }
+    }
+}
+
+impl Room {
+    async fn enter(&self) -> Result<Place, ApiError> {
+        if self.waiting.load(Relaxed) == 0 {
+            self.empty_at.store(self.millis(), Relaxed);
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Ok(Place { _place: place });
+            }
+            // These are no matter of milliseconds.
+            if matches!(self.class, Class::Analysis | Class::Stream | Class::Bulk | Class::Watch) {
+                return Err(self.turn_away());
+            }
+        }
+        let Some(_waiting) = Waiting::among(&self.waiting) else { return Err(self.turn_away()) };
+        let standing = Duration::from_millis(self.millis().saturating_sub(self.empty_at.load(Relaxed)));
+        let patience = if standing > STANDING { STANDING_WAIT } else { BURST_WAIT };
+        match tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await {
+            Ok(Ok(place)) => Ok(Place { _place: place }),
+            _ => Err(self.turn_away()),
+        }
+    }
+
+    fn millis(&self) -> u64 {
+        self.begun.elapsed().as_millis() as u64
+    }
+
+    fn turn_away(&self) -> ApiError {
+        let message =
+            format!("the server is working on as many {} as it may: try again later", self.class.name());
+        ApiError::new(Code::Busy, message).retry_after(RETRY_AFTER)
+    }
+}
+
+/// One who waits, counted until it waits no longer.
+struct Waiting<'r>(&'r AtomicUsize);
+
+impl Waiting<'_> {
+    /// None: there are too many.
+    fn among(waiting: &AtomicUsize) -> Option<Waiting<'_>> {
+        let counted = Waiting(waiting);
+        (waiting.fetch_add(1, Relaxed) < WAITING_MAX).then_some(counted)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
