@@ -2,7 +2,7 @@
 //!
 //! The judge (`judge/model.rs`) computes the meaning of a check by going over everything again and again. Worlds come
 //! from `judge/generator.rs`; every question is asked over contextual tuples, over changes only thought of, over stored
-//! tuples, and over a mixture (`judge/ways.rs`). `judge/known.rs` judges the judge; `judge/planted/run` plants known kinds
+//! tuples, and over a mixture (`judge/ways.rs`). `judge/known.rs` judges the judge; `tests/planted/run judge` plants known kinds
 //! of mistakes into the evaluator and makes sure that they are found.
 //!
 //! ```text

@@ -21,6 +21,8 @@ use super::error::{ApiError, Code};
 const BURST_WAIT: Duration = Duration::from_millis(100);
 /// How long it waits where others have been waiting all the time.
 const STANDING_WAIT: Duration = Duration::from_millis(3);
+/// How long what is no matter of milliseconds waits.
+const LONG_WAIT: Duration = Duration::from_secs(1);
 /// From when on a queue is no burst.
 const STANDING: Duration = Duration::from_millis(100);
 /// Requests of a class that may wait: they hold their bodies in memory.
@@ -181,14 +183,14 @@ impl Room {
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 return Ok(Place { _place: place });
             }
-            // These are no matter of milliseconds.
-            if matches!(self.class, Class::Analysis | Class::Stream | Class::Bulk | Class::Watch) {
-                return Err(self.turn_away());
-            }
         }
         let Some(_waiting) = Waiting::among(&self.waiting) else { return Err(self.turn_away()) };
         let standing = Duration::from_millis(self.millis().saturating_sub(self.empty_at.load(Relaxed)));
-        let patience = if standing > STANDING { STANDING_WAIT } else { BURST_WAIT };
+        let patience = match self.class {
+            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => LONG_WAIT,
+            _ if standing > STANDING => STANDING_WAIT,
+            _ => BURST_WAIT,
+        };
         match tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Place { _place: place }),
             _ => Err(self.turn_away()),

@@ -16,6 +16,7 @@ mod list;
 mod load;
 mod machine;
 mod mixed;
+mod overload;
 mod peer;
 mod process;
 mod report;
@@ -57,6 +58,7 @@ Examples:
   tools/bench growth --data /var/tmp/stonetown-bench   # data sets are kept there and used again
   tools/bench tree bytes memory import --debian tree.csv
   tools/bench check batch list --peer http://127.0.0.1:8081 --tuples 108000
+  tools/bench soak --seconds 1800 --data /var/tmp/stonetown-bench
   tools/bench load http://127.0.0.1:8080/stores/ID/check --body '{\"tuple_key\":{}}'
 
 The load runs on the cores of the server, as the budgets have it. All of it is on the loopback interface, and everything that is
@@ -216,6 +218,10 @@ enum RowName {
     Bytes,
     /// Resident memory after opening
     Memory,
+    /// Ten times what is sustainable, for a minute
+    Overload,
+    /// A mixed load for as long as --seconds says: memory and handles
+    Soak,
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -319,6 +325,8 @@ fn measure_row(bench: &Bench, row: RowName) -> anyhow::Result<Vec<Line>> {
         RowName::Import => debian::import(bench),
         RowName::Bytes => debian::bytes(bench),
         RowName::Memory => debian::memory(bench),
+        RowName::Overload => overload::overload(bench),
+        RowName::Soak => overload::soak(bench),
     }
 }
 

@@ -183,7 +183,8 @@ impl Server {
         Ok(server)
     }
 
-    fn pid(&self) -> u32 {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
         take(&self.child).id()
     }
 

@@ -91,6 +91,9 @@ pub(crate) mod budgets {
         /// Growth.
         GROWTH: "growth of the same question mix from 100 k to 10 M tuples, both compacted", "at most 1.5 ×",
             Ratio AtMost 1.5;
+        /// Overload.
+        OVERLOAD: "ten times the sustainable rate for 60 s, the load pinned to one core and the server to another",
+            "accepted requests keep their 99th percentile within 3 × of the unloaded one", Ratio AtMost 3.0;
         /// Memory.
         MEMORY: "resident memory less block cache in use, after opening the 8.3 M store", "under 60 MB",
             Value Under 60.0;
