@@ -91,7 +91,9 @@ fn request(method_and_path: &str, headers: &str, body: &[u8]) -> Vec<u8> {
         None => path.to_owned(),
     };
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nhost: fuzz\r\ncontent-length: {length}\r\n{headers}\r\n");
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: fuzz\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n"
+    );
     [head.as_bytes(), body].concat()
 }
 
@@ -115,22 +117,24 @@ impl Server {
             let api = runtime.block_on(async { Api::new(engine, limits) });
             let server = Server { runtime, api, stopping: watch::Sender::new(false), _dir: dir };
             for (route, body) in [("POST S/authorization-models", SCHEMA), ("POST S/write", TUPLES)] {
-                let answer = server.ask(&request(route, "", body.as_bytes()));
+                let answer = server.ask(&request(route, "", body.as_bytes()), false);
                 assert!(answer.starts_with(b"HTTP/1.1 20"), "{}", String::from_utf8_lossy(&answer));
             }
             server
         })
     }
 
-    /// All that is answered to what a connection brings before it is closed on the client's side.
-    fn ask(&self, bytes: &[u8]) -> Vec<u8> {
+    /// All that is answered to what a connection brings, until the server closes it, or the client has said that no more comes.
+    fn ask(&self, bytes: &[u8], is_all: bool) -> Vec<u8> {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let (api, stopping) = (self.api.clone(), self.stopping.subscribe());
         self.runtime.block_on(async move {
             let caller = IpAddr::V4(Ipv4Addr::LOCALHOST);
             let served = tokio::spawn(async move { api.serve_connection(server, caller, stopping).await });
             client.write_all(bytes).await.expect("it takes what comes");
-            client.shutdown().await.expect("and that no more comes");
+            if is_all {
+                client.shutdown().await.expect("and that no more comes");
+            }
             let mut answer = Vec::new();
             client.read_to_end(&mut answer).await.expect("an answer, or none");
             served.await.expect("it does not panic");
@@ -144,9 +148,9 @@ fuzz_target!(|bytes: &[u8]| {
     let is_raw = usize::from(*route) >= ROUTES.len();
     let server = Server::get();
     let answer = match ROUTES.get(usize::from(*route)) {
-        Some(of) => server.ask(&request(of, HEADERS[usize::from(*headers) % HEADERS.len()], body)),
+        Some(of) => server.ask(&request(of, HEADERS[usize::from(*headers) % HEADERS.len()], body), false),
         // Whatever a connection may bring.
-        None => server.ask(bytes),
+        None => server.ask(bytes, true),
     };
     let text = String::from_utf8_lossy(&answer);
     if !is_raw {
