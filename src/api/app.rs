@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
-use super::load::{AtOnce, Class, Load, Place};
+use super::load::{AtOnce, Class, Load, Place, be_nice};
 use super::quota::{QuotaRates, Quotas};
 use super::translate::{no_schema, unknown_schema};
 use super::watchers::Watchers;
@@ -238,6 +238,7 @@ impl App {
         let of = store.clone().unwrap_or_default();
         let worked = tokio::task::spawn_blocking(move || {
             let _place: Place = place;
+            be_nice();
             within(deadline, || work(&self, &of))
         });
         let (answered, reads) = worked.await.unwrap_or_else(|_| (Err(ApiError::internal()), 0));

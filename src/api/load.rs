@@ -8,6 +8,7 @@
 //! Short checks are answered on the I/O tasks, and their queue is the runtime's own: when more than [`TURNS_MAX`] tasks wait there for
 //! their turn, short checks are turned away.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use super::error::{ApiError, Code};
 /// How long a request waits for room in a burst.
 const BURST_WAIT: Duration = Duration::from_millis(100);
 /// How long it waits where others have been waiting all the time.
-const STANDING_WAIT: Duration = Duration::from_millis(3);
+const STANDING_WAIT: Duration = Duration::from_millis(2);
 /// How long what is no matter of milliseconds waits.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 /// From when on a queue is no burst.
@@ -30,7 +31,11 @@ const WAITING_MAX: usize = 1_024;
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
-const TURNS_MAX: usize = 512;
+const TURNS_MAX: usize = 64;
+
+/// A third of the weight that the scheduler gives to I/O tasks.
+#[cfg(target_os = "linux")]
+const NICENESS: i32 = 5;
 
 /// What a request is, as far as room for it is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,15 +107,7 @@ impl Default for AtOnce {
     /// As many as there are cores to work on them; writes wait for the disk together, and streams for their clients.
     fn default() -> AtOnce {
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        AtOnce {
-            checks: 2 * cores,
-            lists: cores,
-            writes: 256,
-            analyses: 2,
-            streams: 64,
-            bulk: 8,
-            watches: 1_000,
-        }
+        AtOnce { checks: cores, lists: cores, writes: 256, analyses: 2, streams: 64, bulk: 8, watches: 1_000 }
     }
 }
 
@@ -222,5 +219,19 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+thread_local! {
+    static IS_NICE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has the thread that this is called on yield to those of the I/O tasks, for good: what is turned away, and what is short, is answered at
+/// once also where all cores are evaluating. Threads on which requests may block do nothing else.
+pub(super) fn be_nice() {
+    if !IS_NICE.replace(true) {
+        #[cfg(target_os = "linux")]
+        // On Linux a thread has a niceness of its own. Without it, answers are right too.
+        let _ = rustix::process::nice(NICENESS);
     }
 }

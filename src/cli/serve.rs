@@ -82,7 +82,7 @@ pub(super) struct ServeArgs {
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = parse_time, help_heading = LIMITS)]
     long_time_max: Duration,
 
-    /// Checks that are worked on at once, but for short ones, which are answered as they come; 0: twice the cores
+    /// Checks that are worked on at once, but for short ones, which are answered as they come; 0: as many as there are cores
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = LOAD)]
     checks_at_once: usize,
 

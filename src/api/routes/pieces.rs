@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::app::{App, Charge, TOKEN, head, respond};
 use super::super::error::ApiError;
-use super::super::load::Class;
+use super::super::load::{Class, be_nice};
 use super::list_objects::STALLED_MAX;
 use crate::engine::within;
 
@@ -41,6 +41,7 @@ pub(super) async fn streamed(
     let (send, pieces) = mpsc::channel(PIECES_WAITING);
     let (begin, begun) = oneshot::channel();
     tokio::task::spawn_blocking(move || {
+        be_nice();
         let piece = Vec::with_capacity(PIECE_BYTES);
         let runtime = Handle::current();
         let mut out = Pieces { send, piece, begin: Some(begin), token: String::new(), runtime };
