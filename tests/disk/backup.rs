@@ -21,7 +21,7 @@ fn a_backup_that_finds_no_room_leaves_the_earlier_ones_as_they_were() -> Result<
     let client = Client::new(&server.url, SCHEMA);
     let mut written = Written::default();
     written.some(&client, 20)?;
-    let back_up = || client.send("POST", "/backup", &json!({ "place": "nightly" }), &[]);
+    let back_up = || client.send("POST", "/backup", &json!({ "directory": "nightly" }), &[]);
     back_up().granted();
     let nightly = backups.join("nightly").display().to_string();
     let list = |disk: &Disk| succeed(&mut disk.stonetown(&["backup", "list", &nightly, "--format", "json"]));

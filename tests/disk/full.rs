@@ -164,6 +164,34 @@ fn a_full_disk_met_while_table_files_are_written_is_told() -> Result<()> {
 }
 
 #[test]
+fn merging_table_files_without_room_is_told() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let disk = Disk::below(dir.path())?;
+    let server = serve(dir, &disk, &[]);
+    let client = Client::new(&server.url, SCHEMA);
+    let mut written = Written::default();
+    written.some(&client, 60)?;
+    let compact = || client.send("POST", "/compact", &Value::Null, &[]);
+    compact().granted();
+    // With nothing in memory that would have to be written out first.
+    disk.fill(3_000)?;
+    let refused = compact();
+    let text = refused.body["message"].as_str().unwrap_or_default();
+    ensure!(refused.status >= 500 && text.contains("could not be merged"), "{refused:?}");
+    written.is_there(&client)?;
+    disk.make_room()?;
+    // Nothing was lost by it, and writes go on where RocksDB took it for no reason to stop.
+    let dir = server.stop().1;
+    let server = serve(dir, &disk, &[]);
+    let client = Client::of(&server.url, &client.store);
+    written.is_there(&client)?;
+    written.some(&client, 3)?;
+    client.send("POST", "/compact", &Value::Null, &[]).granted();
+    written.is_there(&client)?;
+    validate(server.stop().1.path())
+}
+
+#[test]
 fn opening_on_a_full_disk_says_so_and_loses_nothing() -> Result<()> {
     let mut choices = choices("opened when full");
     let dir = tempfile::tempdir()?;

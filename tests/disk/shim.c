@@ -160,8 +160,10 @@ CHANGE(unlinkat, (int dir, const char *path, int flags), (dir, path, flags), is_
 CHANGE(rmdir, (const char *path), (path), is_ours(path))
 
 int mkdir(const char *path, mode_t mode) {
-    if (is_ours(path) && is_read_only()) { errno = EROFS; return -1; }
-    if (is_ours(path) && atomic_load(&control->mode) == 1 && atomic_load(&control->left) <= 0) {
+    /* That it is there already is told first. */
+    if (!is_ours(path) || access(path, F_OK) == 0) return REAL(mkdir)(path, mode);
+    if (is_read_only()) { errno = EROFS; return -1; }
+    if (atomic_load(&control->mode) == 1 && atomic_load(&control->left) <= 0) {
         errno = ENOSPC;
         return -1;
     }

@@ -94,12 +94,11 @@ impl Client {
     /// Puts a schema in force that is written in OpenFGA's language: its id.
     #[track_caller]
     pub(crate) fn schema(&self, text: &str) -> String {
-        let (tree, _) = read_schema("test.fga", text).unwrap();
-        let answer = self.post("authorization-models", &tree.to_json()).granted();
+        let answer = self.post("authorization-models", &schema_json(text)).granted();
         answer.body["authorization_model_id"].as_str().unwrap().to_owned()
     }
 
-    /// Writes tuples, given as `object relation subject` or with a condition as `tuple_json` makes them.
+    /// Writes tuples, given as `object relation subject`.
     #[track_caller]
     pub(crate) fn write(&self, tuples: &[&str]) -> Answer {
         self.write_keys(tuples.iter().map(|tuple| key(tuple)).collect()).granted()
@@ -170,6 +169,18 @@ impl Client {
         user_type: &str,
         given: Value,
     ) -> Vec<String> {
+        self.users_and_excluded(object, relation, user_type, given).0
+    }
+
+    /// The same, with those who are not among everybody.
+    #[track_caller]
+    pub(crate) fn users_and_excluded(
+        &self,
+        object: &str,
+        relation: &str,
+        user_type: &str,
+        given: Value,
+    ) -> (Vec<String>, Vec<String>) {
         let (object_type, id) = object.split_once(':').unwrap();
         let mut filter = json!({ "type": user_type });
         if let Some((user_type, relation)) = user_type.split_once('#') {
@@ -180,11 +191,19 @@ impl Client {
         });
         extend(&mut body, given);
         let answer = self.post("list-users", &body).granted();
-        let users = answer.body["users"].as_array().unwrap().iter();
-        let mut users: Vec<String> = users.map(user_text).collect();
-        users.sort();
-        users
+        let texts = |field: &str| {
+            let users = answer.body[field].as_array().map(Vec::as_slice).unwrap_or_default();
+            let mut users: Vec<String> = users.iter().map(user_text).collect();
+            users.sort();
+            users
+        };
+        (texts("users"), texts("excluded_users"))
     }
+}
+
+/// A schema as the API has it, from OpenFGA's language.
+pub(crate) fn schema_json(text: &str) -> Value {
+    read_schema("test.fga", text).unwrap().0.to_json()
 }
 
 fn user_text(user: &Value) -> String {
