@@ -203,7 +203,8 @@ fn cve_2024_23820_a_list_that_reaches_its_deadline_leaves_nothing_behind() {
                 match cut(&answer) {
                     Some(why) => {
                         assert_eq!(why, "deadline");
-                        assert!(answer.header("stonetown-continuation").is_some(), "{objects} objects");
+                        // Before the first object there is no place to go on from but the beginning.
+                        assert_eq!(answer.header("stonetown-continuation").is_some(), objects > 0);
                         incomplete += 1;
                     }
                     None => assert_eq!(objects, 2_000),
