@@ -129,6 +129,12 @@ impl Database {
         self.clock.now(floor)
     }
 
+    /// Now, but for steps ahead of the wall clock that have not lasted: until when what has ended, and what need not be kept,
+    /// may be dropped for ever.
+    pub fn steady_now(&self) -> Timestamp {
+        self.now(Timestamp::default()).min(self.clock.steady())
+    }
+
     /// The time of the next commit: later than every time that was given out before. Only while a batch is under way.
     pub(super) fn commit_time(&self, floor: Timestamp) -> Timestamp {
         self.clock.commit_time(floor)
