@@ -9,7 +9,13 @@
 //! - GHSA-68m9-983m-f3v5: a playground that was served with the keys known to it (that there is none is tested here);
 //! - #3168: keys compared in a time that tells how much of them is right.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::nonminimal_bool,
+    reason = "a test, which says what it asks, and has formulas as the schemas have them"
+)]
 
 mod support;
 

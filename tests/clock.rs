@@ -99,7 +99,8 @@ impl Clocked {
     fn times(&self) -> Result<Vec<Timestamp>> {
         let (mut times, mut token) = (Vec::new(), String::new());
         loop {
-            let page = self.client.get(&format!("changes?page_size=100&continuation_token={token}")).granted();
+            let page =
+                self.client.get(&format!("changes?page_size=100&continuation_token={token}")).granted();
             let changes = page.body["changes"].as_array().unwrap().clone();
             if changes.is_empty() {
                 return Ok(times);
@@ -125,8 +126,10 @@ fn set(beside: &TempDir, seconds: i64) -> Result<()> {
 }
 
 fn serve(dir: TempDir, beside: &TempDir) -> Served {
-    let environment: [(&str, OsString); 2] =
-        [("LD_PRELOAD", beside.path().join("shim.so").into()), ("SHIM_CLOCK", beside.path().join("clock").into())];
+    let environment: [(&str, OsString); 2] = [
+        ("LD_PRELOAD", beside.path().join("shim.so").into()),
+        ("SHIM_CLOCK", beside.path().join("clock").into()),
+    ];
     let environment = environment.iter().map(|(name, value)| (*name, value.as_os_str()));
     // Collected when a test says so.
     Served::within(dir, &["--collect-every", "never"], environment)
@@ -291,7 +294,10 @@ fn a_clock_that_is_ahead_for_a_while_costs_no_past() -> Result<()> {
     clocked.set(YEARS)?;
     ensure!(!clocked.client.allows("doc:soon reader user:anne"));
     let collected = clocked.collect();
-    ensure!(collected["history"] == 0 && collected["changes"] == 0 && collected["expired"] == 0, "{collected}");
+    ensure!(
+        collected["history"] == 0 && collected["changes"] == 0 && collected["expired"] == 0,
+        "{collected}"
+    );
     ensure!(clocked.allows_at("doc:1 reader user:anne", &first)?);
     clocked.set(0)?;
     let collected = clocked.collect();
@@ -314,7 +320,8 @@ fn who_asks_for_it_has_the_past_collected_whatever_the_clock() -> Result<()> {
     clocked.client.delete(&["doc:1 viewer user:anne"]);
     clocked.write("doc:2 viewer user:anne");
     clocked.set(YEARS)?;
-    let collected = clocked.client.post("collect", &json!({ "before": clocked.now()?.to_string() })).granted().body;
+    let collected =
+        clocked.client.post("collect", &json!({ "before": clocked.now()?.to_string() })).granted().body;
     ensure!(collected["history"].as_u64() > Some(0), "{collected}");
     clocked.set(0)?;
     ensure!(clocked.check_at("doc:1 reader user:anne", &first).status == 400);
@@ -336,9 +343,15 @@ fn a_server_that_begins_with_a_clock_far_ahead_drops_what_that_clock_lets_it() -
     clocked.set(0)?;
     clocked.restart()?;
     // The present is untouched, the past is a typed error, and the state of the last write is still the present one.
-    ensure!(clocked.client.allows("doc:2 reader user:anne") && !clocked.client.allows("doc:1 reader user:anne"));
+    ensure!(
+        clocked.client.allows("doc:2 reader user:anne") && !clocked.client.allows("doc:1 reader user:anne")
+    );
     let gone = clocked.check_at("doc:1 reader user:anne", &first);
-    ensure!(gone.status == 400 && gone.body["message"].as_str().is_some_and(|text| text.contains("no longer kept")), "{gone:?}");
+    ensure!(
+        gone.status == 400
+            && gone.body["message"].as_str().is_some_and(|text| text.contains("no longer kept")),
+        "{gone:?}"
+    );
     ensure!(clocked.allows_at("doc:2 reader user:anne", &last)?);
     clocked.write("doc:3 viewer user:anne");
     clocked.validate()

@@ -23,10 +23,10 @@ mod support;
 mod format {
     /// A directory with a bit of everything.
     mod all;
-    /// A directory as one file.
-    mod packed;
     /// Directories of later formats.
     mod later;
+    /// A directory as one file.
+    mod packed;
 }
 
 use std::fs;

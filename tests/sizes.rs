@@ -3,7 +3,12 @@
 //!
 //! `STONETOWN_STORES=N` sets the number of stores, `STONETOWN_SUBJECTS=N` adds a run with so many subjects.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a test, which says what it saw")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test, which says what it saw"
+)]
 
 mod support;
 

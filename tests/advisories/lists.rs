@@ -88,9 +88,10 @@ fn streamed(client: &Client, relation: &str, context: &Value) -> (BTreeSet<Strin
     };
     let lines = text.lines().filter(|line| !line.is_empty());
     let lines: Vec<Value> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
-    let objects = lines.iter().filter_map(|line| line["result"]["object"].as_str().map(str::to_owned)).collect();
-    let is_error =
-        answer.status >= 400 || lines.iter().any(|line| line.get("error").is_some() || line.get("code").is_some());
+    let objects =
+        lines.iter().filter_map(|line| line["result"]["object"].as_str().map(str::to_owned)).collect();
+    let is_error = answer.status >= 400
+        || lines.iter().any(|line| line.get("error").is_some() || line.get("code").is_some());
     (objects, is_error)
 }
 
@@ -98,7 +99,10 @@ fn streamed(client: &Client, relation: &str, context: &Value) -> (BTreeSet<Strin
 fn note_1_20_0_an_error_in_what_is_excluded_lets_nobody_through() {
     each_way(ERRORS, |client| {
         let mut keys = vec![key_if("doc:07 blocked user:anne", "known", json!({}))];
-        keys.extend((0..20).map(|n| key(&format!("doc:{n:02} viewer user:{}", if n % 2 == 0 { "anne" } else { "*" }))));
+        keys.extend(
+            (0..20)
+                .map(|n| key(&format!("doc:{n:02} viewer user:{}", if n % 2 == 0 { "anne" } else { "*" }))),
+        );
         keys.push(key_if("doc:11 blocked user:*", "known", json!({})));
         client.write_keys(keys).granted();
         let doubtful = ["doc:07", "doc:11"];
@@ -109,7 +113,10 @@ fn note_1_20_0_an_error_in_what_is_excluded_lets_nobody_through() {
         let list = json!({ "type": "doc", "relation": "reader", "user": "user:anne" });
         assert_eq!(client.post("list-objects", &list).refused(), "validation_error");
         for doc in doubtful {
-            assert_eq!(client.check(&format!("{doc} reader user:anne"), json!({})).refused(), "validation_error");
+            assert_eq!(
+                client.check(&format!("{doc} reader user:anne"), json!({})).refused(),
+                "validation_error"
+            );
         }
         // When it is known, they are in or out.
         for (x, expected) in [(1, 20), (9, 18)] {
@@ -143,7 +150,10 @@ fn pr_3096_an_error_on_a_way_that_decides_nothing_is_not_told() {
         assert_eq!(client.check("doc:3 either user:anne", json!({})).refused(), "validation_error");
         let (objects, is_error) = streamed(client, "either", &json!({}));
         assert!(is_error && !objects.contains("doc:3"), "{objects:?}");
-        assert_eq!(client.objects_given("doc", "either", "user:anne", json!({ "context": { "x": 1 } })), ["doc:1", "doc:2"]);
+        assert_eq!(
+            client.objects_given("doc", "either", "user:anne", json!({ "context": { "x": 1 } })),
+            ["doc:1", "doc:2"]
+        );
     });
 }
 
@@ -181,25 +191,35 @@ type X
             let asked = percent_encoded(object_type);
             let (mut seen, mut token) = (Vec::new(), String::new());
             loop {
-                let verb = format!("changes?type={asked}&page_size=2&continuation_token={}", percent_encoded(&token));
+                let verb = format!(
+                    "changes?type={asked}&page_size=2&continuation_token={}",
+                    percent_encoded(&token)
+                );
                 let page = client.get(&verb).granted();
                 let changes = page.body["changes"].as_array().unwrap().clone();
                 token = page.body["continuation_token"].as_str().unwrap().to_owned();
                 if changes.is_empty() {
                     break;
                 }
-                seen.extend(changes.iter().map(|change| change["tuple_key"]["object"].as_str().unwrap().to_owned()));
+                seen.extend(
+                    changes.iter().map(|change| change["tuple_key"]["object"].as_str().unwrap().to_owned()),
+                );
                 assert!(seen.len() <= 7, "it began anew: {seen:?}");
             }
             let expected: Vec<String> = (0..7).map(|n| format!("{object_type}:{n}")).collect();
             assert_eq!(seen, expected);
             // At the end it stays at the end, and it is no other type's.
             for _ in 0..2 {
-                let page = client.get(&format!("changes?type={asked}&continuation_token={}", percent_encoded(&token)));
+                let page = client
+                    .get(&format!("changes?type={asked}&continuation_token={}", percent_encoded(&token)));
                 assert_eq!(page.granted().body["changes"], json!([]));
             }
             for other in types.iter().filter(|other| *other != object_type) {
-                let verb = format!("changes?type={}&continuation_token={}", percent_encoded(other), percent_encoded(&token));
+                let verb = format!(
+                    "changes?type={}&continuation_token={}",
+                    percent_encoded(other),
+                    percent_encoded(&token)
+                );
                 assert_eq!(client.get(&verb).refused(), "query_string_type_continuation_token_mismatch");
             }
         }
@@ -214,7 +234,15 @@ type X
 
 fn percent_encoded(text: &str) -> String {
     text.bytes()
-        .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .map(
+            |byte| {
+                if byte.is_ascii_alphanumeric() {
+                    char::from(byte).to_string()
+                } else {
+                    format!("%{byte:02X}")
+                }
+            },
+        )
         .collect()
 }
 
@@ -240,7 +268,14 @@ fn pr_3057_a_host_that_somebody_made_up_is_nobody_elses() {
         assert_eq!(own.header("cache-control"), Some("no-store"));
         let own = own.body["policy_decision_point"].as_str().unwrap().to_owned();
         assert!(own.starts_with(url), "{own}");
-        let hosts = ["evil.example/path", "evil.example#", "user@evil.example", "a b", "\"><script>", "evil.example?x="];
+        let hosts = [
+            "evil.example/path",
+            "evil.example#",
+            "user@evil.example",
+            "a b",
+            "\"><script>",
+            "evil.example?x=",
+        ];
         for host in hosts {
             let answer = client.send("GET", &path, &Value::Null, &[("x-forwarded-host", host)]);
             assert_eq!(answer.status, 400, "{host}: {}", answer.body);

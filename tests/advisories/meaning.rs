@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::servers::{each_way, everywhere, expect};
+use super::servers::{Holds, each_way, everywhere, expect};
 use crate::support::client::key;
 
 #[test]
@@ -42,7 +42,7 @@ type doc
                 }
             }
         }
-        let expected: [(&str, fn(bool, bool, bool) -> bool); 7] = [
+        let expected: [(&str, Holds); 7] = [
             ("both", |a, b, _| a && b),
             ("but_not", |a, b, _| a && !b),
             ("and_but_not", |a, b, c| a && b && !c),
@@ -185,7 +185,11 @@ type doc
             everywhere(client, doc, "viewer", "user:anne", anne);
             everywhere(client, doc, "viewer", "user:bob", bob);
         }
-        client.write(&["doc:all viewer group:1#owner", "doc:all viewer group:2#member", "doc:all editor group:2#owner"]);
+        client.write(&[
+            "doc:all viewer group:1#owner",
+            "doc:all viewer group:2#member",
+            "doc:all editor group:2#owner",
+        ]);
         everywhere(client, "doc:all", "viewer", "user:anne", false);
         everywhere(client, "doc:all", "editor", "user:anne", true);
         everywhere(client, "doc:all", "both", "user:anne", false);
@@ -211,10 +215,25 @@ type doc
 
 /// Ids whose order as texts, as numbers and by length differ, some of them as long as they may be.
 fn ids() -> Vec<String> {
-    let mut ids: Vec<String> =
-        ["1", "2", "9", "10", "11", "099", "99", "100", "1000000000000000000000000", "A", "a", "aa", "~", "é", "𝕫"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut ids: Vec<String> = [
+        "1",
+        "2",
+        "9",
+        "10",
+        "11",
+        "099",
+        "99",
+        "100",
+        "1000000000000000000000000",
+        "A",
+        "a",
+        "aa",
+        "~",
+        "é",
+        "𝕫",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     ids.extend(["a", "z", "0"].map(|c| c.repeat(250)));
     ids.push("𐍈".repeat(250));
     ids
@@ -308,7 +327,10 @@ type doc
             expect(client, &format!("doc:2 {relation} user:bob"), false);
             expect(client, &format!("doc:2 {relation} user:dora"), true);
             let users = client.users("doc:2", relation, "user");
-            assert!(users.contains(&"user:*".to_owned()) && !users.contains(&"user:bob".to_owned()), "{users:?}");
+            assert!(
+                users.contains(&"user:*".to_owned()) && !users.contains(&"user:bob".to_owned()),
+                "{users:?}"
+            );
         }
     });
 }
@@ -330,7 +352,11 @@ type doc
     define both: (a or none) and (b or none)
 ";
     each_way(SCHEMA, |client| {
-        client.write(&["group:1 member group:2#member", "group:2 member user:anne", "doc:1 b group:1#member"]);
+        client.write(&[
+            "group:1 member group:2#member",
+            "group:2 member user:anne",
+            "doc:1 b group:1#member",
+        ]);
         for question in ["a", "none", "viewer", "a", "both", "none", "viewer", "b", "viewer"] {
             let expected = ["viewer", "b"].contains(&question);
             expect(client, &format!("doc:1 {question} user:anne"), expected);
@@ -358,7 +384,8 @@ type doc
 ";
     each_way(SCHEMA, |client| {
         // Stored are the even groups; what comes with the question falls before, between and behind.
-        let stored: Vec<String> = (2..60).step_by(2).map(|n| format!("doc:1 viewer group:{n:02}#member")).collect();
+        let stored: Vec<String> =
+            (2..60).step_by(2).map(|n| format!("doc:1 viewer group:{n:02}#member")).collect();
         client.write(&stored.iter().map(String::as_str).collect::<Vec<_>>());
         let members: Vec<String> = (0..62).map(|n| format!("group:{n:02} member user:u{n:02}")).collect();
         client.write(&members.iter().map(String::as_str).collect::<Vec<_>>());
@@ -366,7 +393,8 @@ type doc
             let (user, tuple) = (format!("user:u{n:02}"), format!("doc:1 viewer group:{n:02}#member"));
             let is_stored = n % 2 == 0 && (2..60).contains(&n);
             everywhere(client, "doc:1", "reader", &user, is_stored);
-            let given = json!({ "contextual_tuples": { "tuple_keys": [key(&tuple), key("doc:0 viewer user:x")] } });
+            let given =
+                json!({ "contextual_tuples": { "tuple_keys": [key(&tuple), key("doc:0 viewer user:x")] } });
             let question = format!("doc:1 reader {user}");
             assert!(client.allows_given(&question, given.clone()), "{question}");
             assert_eq!(client.objects_given("doc", "reader", &user, given.clone()), ["doc:1"]);

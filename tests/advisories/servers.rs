@@ -3,6 +3,9 @@ use serde_json::json;
 use crate::support::Served;
 use crate::support::client::Client;
 
+/// Whether somebody who has these three, or not, has something made of them.
+pub(super) type Holds = fn(bool, bool, bool) -> bool;
+
 /// Asks the same of a server that keeps no decisions, and of one that does.
 #[track_caller]
 pub(super) fn each_way(schema: &str, test: impl Fn(&Client)) {
@@ -13,7 +16,7 @@ pub(super) fn each_way(schema: &str, test: impl Fn(&Client)) {
 pub(super) fn each_server(test: impl Fn(&str)) {
     for arguments in [&[][..], &["--decision-cache-mib", "64"]] {
         let server = Served::on(tempfile::tempdir().unwrap(), arguments);
-        eprintln!("serve {}", arguments.join(" "));
+        println!("serve {}", arguments.join(" "));
         test(&server.url);
     }
 }

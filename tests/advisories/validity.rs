@@ -25,7 +25,12 @@ fn cve_2022_39341_a_parent_that_is_everybody_of_a_type() {
         let client = Client::new(url, "model\n  schema 1.1\ntype user\n");
         let allowed = json!([{ "type": "folder" }, { "type": "folder", "wildcard": {} }]);
         let answer = client.post("authorization-models", &folders(&json!({ "this": {} }), &allowed));
-        assert_eq!((answer.status, answer.refused()), (400, "invalid_authorization_model"), "{}", answer.body);
+        assert_eq!(
+            (answer.status, answer.refused()),
+            (400, "invalid_authorization_model"),
+            "{}",
+            answer.body
+        );
         let usersets = json!([{ "type": "folder", "relation": "viewer" }]);
         let answer = client.post("authorization-models", &folders(&json!({ "this": {} }), &usersets));
         assert_eq!(answer.status, 400, "{}", answer.body);
@@ -120,7 +125,8 @@ type doc
             "doc:anne viewer user:anne",
         ]);
         expect(client, "doc:group viewer user:anne", true);
-        let before = client.get("authorization-models").granted().body["authorization_models"][0]["id"].clone();
+        let before =
+            client.get("authorization-models").granted().body["authorization_models"][0]["id"].clone();
         client.schema(AFTER);
         expect(client, "doc:robot viewer robot:1", false);
         for doc in ["doc:group", "doc:public"] {

@@ -7,7 +7,8 @@ use crate::support::client::{Answer, Client, key};
 /// What a check took: look-ups, scans, rows.
 #[track_caller]
 fn work(client: &Client, tuple: &str) -> (bool, u64) {
-    let answer = client.post_with("check", &json!({ "tuple_key": key(tuple) }), &[("stonetown-work", "1")]).granted();
+    let answer =
+        client.post_with("check", &json!({ "tuple_key": key(tuple) }), &[("stonetown-work", "1")]).granted();
     let numbers = answer.header("stonetown-work").expect("what it took").split(' ');
     (answer.body["allowed"].as_bool().unwrap(), numbers.map(|number| number.parse::<u64>().unwrap()).sum())
 }
@@ -20,7 +21,10 @@ fn takes_at_most(client: &Client, tuple: &str, expected: bool, most: u64) {
 }
 
 fn direct(names: &[&str]) -> Value {
-    names.iter().map(|name| ((*name).to_owned(), json!({ "directly_related_user_types": [{ "type": "user" }] }))).collect()
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({ "directly_related_user_types": [{ "type": "user" }] })))
+        .collect()
 }
 
 fn model(relations: Value, direct: Value) -> Value {
@@ -181,7 +185,8 @@ type doc
 fn fill(client: &Client) {
     client.write(&["folder:1 viewer user:anne"]);
     for part in 0..20 {
-        let tuples: Vec<String> = (0..100).map(|n| format!("doc:{:04} parent folder:1", part * 100 + n)).collect();
+        let tuples: Vec<String> =
+            (0..100).map(|n| format!("doc:{:04} parent folder:1", part * 100 + n)).collect();
         client.write(&tuples.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }
@@ -198,7 +203,8 @@ fn cve_2024_23820_a_list_that_reaches_its_deadline_leaves_nothing_behind() {
         // More than enough for what each might leave to be seen: bytes of 400 lists of 2,000 are some 30 MiB of texts alone.
         let mut ask = || {
             for _ in 0..200 {
-                let answer = client.post_with("list-objects", &list, &[("stonetown-deadline-ms", "1")]).granted();
+                let answer =
+                    client.post_with("list-objects", &list, &[("stonetown-deadline-ms", "1")]).granted();
                 let objects = answer.body["objects"].as_array().unwrap().len();
                 match cut(&answer) {
                     Some(why) => {

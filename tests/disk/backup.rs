@@ -91,7 +91,8 @@ fn a_restore_that_finds_no_room_is_begun_anew() -> Result<()> {
     disk.make_room()?;
     succeed(disk.stonetown(&["restore", &backups, "--data"]).arg(&data))?;
     validate(&data)?;
-    let text = succeed(disk.stonetown(&["read", "--format", "json", "--store", &store, "--data"]).arg(&data))?;
+    let text =
+        succeed(disk.stonetown(&["read", "--format", "json", "--store", &store, "--data"]).arg(&data))?;
     let first: Value = serde_json::from_str(text.lines().next().unwrap_or_default())?;
     ensure!(!first.is_null());
     Ok(())

@@ -52,7 +52,17 @@ fn an_import_that_finds_no_room_goes_on_when_there_is() -> Result<()> {
             let data = root.join("data");
             make(&disk, place.path(), &data)?;
             let import = || {
-                let mut command = disk.stonetown(&["import", &input, "--way", way, "--on-duplicate", "ignore", "--memory", "4", "--data"]);
+                let mut command = disk.stonetown(&[
+                    "import",
+                    &input,
+                    "--way",
+                    way,
+                    "--on-duplicate",
+                    "ignore",
+                    "--memory",
+                    "4",
+                    "--data",
+                ]);
                 command.arg(&data);
                 command
             };

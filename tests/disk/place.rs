@@ -79,7 +79,8 @@ impl Disk {
     fn control(&self, mode: i64, left: i64) -> Result<()> {
         let Disk::Shim { beside, .. } = self else { anyhow::bail!("a real file system") };
         // In place, since it is mapped. What is left first, so that no mode meets another one's number.
-        let file = File::options().create(true).write(true).truncate(false).open(beside.path().join("control"))?;
+        let file =
+            File::options().create(true).write(true).truncate(false).open(beside.path().join("control"))?;
         file.write_all_at(&left.to_ne_bytes(), 8)?;
         file.write_all_at(&mode.to_ne_bytes(), 0)?;
         Ok(())

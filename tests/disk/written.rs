@@ -76,8 +76,7 @@ impl Written {
     /// Whether everything that was acknowledged is there, by a list, checks and pages, and of everything else nothing, or
     /// all of a part.
     pub(super) fn is_there(&mut self, client: &Client) -> Result<()> {
-        let objects: BTreeSet<String> =
-            client.objects("doc", "reader", "user:anne").into_iter().collect();
+        let objects: BTreeSet<String> = client.objects("doc", "reader", "user:anne").into_iter().collect();
         let mut expected = BTreeSet::new();
         let unknown = std::mem::take(&mut self.unknown);
         let all = self.parts + unknown.len();
@@ -88,7 +87,9 @@ impl Written {
                 (false, PART) => {}
                 (true, 0) => continue,
                 (true, PART) => println!("part {part} was not acknowledged, and is there"),
-                (is_unknown, found) => anyhow::bail!("{found} of part {part} of {all}, unknown: {is_unknown}"),
+                (is_unknown, found) => {
+                    anyhow::bail!("{found} of part {part} of {all}, unknown: {is_unknown}")
+                }
             }
             expected.extend(docs);
         }
@@ -101,7 +102,8 @@ impl Written {
         }
         let (mut seen, mut token) = (0, String::new());
         loop {
-            let page = client.post("read", &json!({ "page_size": 100, "continuation_token": token })).granted();
+            let page =
+                client.post("read", &json!({ "page_size": 100, "continuation_token": token })).granted();
             seen += page.body["tuples"].as_array().unwrap().len();
             token = page.body["continuation_token"].as_str().unwrap().to_owned();
             if token.is_empty() {

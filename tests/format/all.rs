@@ -62,10 +62,17 @@ fn token(answer: &Answer) -> String {
 /// Fills a server: the questions to ask of it.
 fn fill(url: &str) -> Result<Vec<Value>> {
     let client = Client::new(url, FIRST);
-    client.send("PUT", &format!("/stores/{}/retention", client.store), &json!({ "retention": "forever" }), &[]).granted();
-    let begun = token(&client.write(&["doc:first old user:anne", "doc:public viewer user:*", "doc:gone viewer user:secret"]));
+    client
+        .send("PUT", &format!("/stores/{}/retention", client.store), &json!({ "retention": "forever" }), &[])
+        .granted();
+    let begun = token(&client.write(&[
+        "doc:first old user:anne",
+        "doc:public viewer user:*",
+        "doc:gone viewer user:secret",
+    ]));
     let schema = client.get("authorization-models").granted().body["authorization_models"][0]["id"].clone();
-    let assertions = json!({ "assertions": [{ "tuple_key": key("doc:public reader user:anne"), "expectation": true }] });
+    let assertions =
+        json!({ "assertions": [{ "tuple_key": key("doc:public reader user:anne"), "expectation": true }] });
     let path = format!("/stores/{}/assertions/{}", client.store, schema.as_str().context("an id")?);
     client.send("PUT", &path, &assertions, &[]).granted();
     client.write(&[
@@ -126,7 +133,9 @@ fn fill(url: &str) -> Result<Vec<Value>> {
     deleted.send("DELETE", &format!("/stores/{}", deleted.store), &Value::Null, &[]).granted();
 
     // Begun, and not ended; what came so far of the live one is there.
-    let lines = |name: &str| (0..50).map(|n| format!("{}\n", key(&format!("doc:{name}-{n:02} viewer user:anne")))).collect();
+    let lines = |name: &str| {
+        (0..50).map(|n| format!("{}\n", key(&format!("doc:{name}-{n:02} viewer user:anne")))).collect()
+    };
     for way in ["live", "files"] {
         let path = format!("/stores/{}/import?import=begun-{way}&way={way}&more=true", collected.store);
         let answer = client.send_text("POST", &path, lines(way), &[]).granted();
@@ -143,14 +152,18 @@ fn fill(url: &str) -> Result<Vec<Value>> {
     let mut questions = vec![json!({ "method": "GET", "path": "/stores" })];
     let mut ask = |store: &str, verb: &str, body: Value, at: Option<&str>| {
         let method = if body.is_null() { "GET" } else { "POST" };
-        questions.push(json!({ "method": method, "path": format!("/stores/{store}/{verb}"), "body": body, "at": at }));
+        questions.push(
+            json!({ "method": method, "path": format!("/stores/{store}/{verb}"), "body": body, "at": at }),
+        );
     };
     let (main, other) = (&*client.store, &*collected.store);
     let moments = [None, Some(&*begun), Some(&*with_end), Some(&*unblocked)];
     let floor = json!({ "now": "2026-01-01T00:00:00Z", "floor": 2 });
     for at in moments {
         for user in ["user:anne", "user:bob", "user:carl", "user:dora", "user:secret", "group:2#member"] {
-            for doc in ["1", "2", "3", "public", "office", "late", "ended", "collected", "gone", "first", "last"] {
+            for doc in
+                ["1", "2", "3", "public", "office", "late", "ended", "collected", "gone", "first", "last"]
+            {
                 let tuple = key(&format!("doc:{doc} reader {user}"));
                 ask(main, "check", json!({ "tuple_key": tuple, "context": floor }), at);
             }
@@ -174,7 +187,12 @@ fn fill(url: &str) -> Result<Vec<Value>> {
         }
     }
     ask(main, &format!("assertions/{}", schema.as_str().context("an id")?), Value::Null, None);
-    ask(main, "check", json!({ "tuple_key": key("doc:first old user:anne"), "authorization_model_id": schema }), None);
+    ask(
+        main,
+        "check",
+        json!({ "tuple_key": key("doc:first old user:anne"), "authorization_model_id": schema }),
+        None,
+    );
     ask(other, "check", json!({ "tuple_key": key("doc:1 reader user:anne") }), Some(&kept));
     ask(other, "read", json!({ "page_size": 100 }), None);
     ask(other, "import?import=begun-live&way=live", Value::Null, None);
@@ -188,6 +206,21 @@ fn answer(client: &Client, question: &Value) -> Value {
     let at: Vec<(&str, &str)> = question["at"].as_str().map(|at| ("stonetown-at", at)).into_iter().collect();
     let answer = client.send(text("method"), text("path"), &question["body"], &at);
     json!({ "status": answer.status, "body": answer.body })
+}
+
+/// Whether an answer has everything that it had: a later version may tell more, and refuse in other words.
+fn is_as(found: &Value, recorded: &Value) -> bool {
+    match (found, recorded) {
+        (Value::Object(found), Value::Object(recorded)) => recorded.iter().all(|(name, value)| {
+            let is_wording = recorded.contains_key("code") && ["message", "reason"].contains(&&**name);
+            is_wording || found.get(name).is_some_and(|found| is_as(found, value))
+        }),
+        (Value::Array(found), Value::Array(recorded)) => {
+            found.len() == recorded.len()
+                && found.iter().zip(recorded).all(|(found, recorded)| is_as(found, recorded))
+        }
+        _ => found == recorded,
+    }
 }
 
 /// Not a test: makes what the test reads.
@@ -222,7 +255,7 @@ fn a_directory_with_everything_answers_as_it_did() -> Result<()> {
         let client = Client::of(&server.url, "");
         for question in &questions {
             let found = answer(&client, question);
-            ensure!(found == question["answer"], "{turn}: {question}\nfound {found}");
+            ensure!(is_as(&found, &question["answer"]), "{turn}: {question}\nfound {found}");
         }
         let seen = client.send("POST", "/validate", &Value::Null, &[]).granted();
         ensure!(seen.body["findings_total"] == 0 && seen.body["tuples"].as_u64() > Some(60), "{}", seen.body);
@@ -233,7 +266,9 @@ fn a_directory_with_everything_answers_as_it_did() -> Result<()> {
     let body = json!({ "writes": { "tuple_keys": [key("doc:new viewer user:anne")] } });
     main.post("write", &body).granted();
     ensure!(main.allows("doc:new reader user:anne"));
-    let imports = questions.iter().filter(|question| question["path"].as_str().is_some_and(|path| path.contains("import=")));
+    let imports = questions
+        .iter()
+        .filter(|question| question["path"].as_str().is_some_and(|path| path.contains("import=")));
     for question in imports {
         let path = question["path"].as_str().context("a path")?;
         let line = question["answer"]["body"]["line"].as_u64().context("a line")?;

@@ -20,7 +20,9 @@ fn a_directory_of_a_later_format_is_refused() -> Result<()> {
     for later in [now + 1, now + 41, u32::MAX] {
         fs::write(&file, format!("{later}\n"))?;
         let before = pack(dir.path())?;
-        for verb in [&["serve", "--listen", "127.0.0.1:0"][..], &["store", "list"], &["validate"], &["export"]] {
+        for verb in
+            [&["serve", "--listen", "127.0.0.1:0"][..], &["store", "list"], &["validate"], &["export"]]
+        {
             let told = refusal(verb, dir.path())?;
             for part in [
                 dir.path().to_str().context("a path")?,

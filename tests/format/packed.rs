@@ -39,7 +39,8 @@ pub(super) fn unpack(packed: &[u8], dir: &Path) -> Result<()> {
     let mut rest = &*bytes;
     while !rest.is_empty() {
         let end = rest.iter().position(|&byte| byte == b'\n').context("a line")?;
-        let (path, count) = std::str::from_utf8(&rest[..end])?.split_once(' ').context("a name and a number")?;
+        let (path, count) =
+            std::str::from_utf8(&rest[..end])?.split_once(' ').context("a name and a number")?;
         let (contents, after) = rest[end + 1..].split_at_checked(count.parse()?).context("its bytes")?;
         let path = dir.join(path);
         fs::create_dir_all(path.parent().context("a directory")?)?;

@@ -108,7 +108,10 @@ fn a_context_that_nests_deeply_or_has_many_keys() -> Result<()> {
             let answer = ask(&format!("{}1{}", open.repeat(depth), close.repeat(depth)));
             // An answer or a refusal, never the end of the server.
             println!("{depth} of `{open}`: {}", answer.status);
-            ensure!(answer.status == 200 || answer.status == 400 && answer.body["code"].is_string(), "{answer:?}");
+            ensure!(
+                answer.status == 200 || answer.status == 400 && answer.body["code"].is_string(),
+                "{answer:?}"
+            );
             ensure!(depth > 10 || answer.status == 200, "{answer:?}");
         }
     }

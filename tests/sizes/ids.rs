@@ -30,28 +30,167 @@ fn ids() -> Vec<String> {
     ids.extend(
         [
             // The ends of planes and of lengths in UTF-8; private and unassigned ones.
-            "\u{7e}", "\u{a1}", "\u{7ff}", "\u{800}", "\u{d7ff}", "\u{e000}", "\u{fffd}", "\u{fffe}", "\u{ffff}", "\u{10000}",
-            "\u{1fffe}", "\u{1ffff}", "\u{2fa1d}", "\u{e0001}", "\u{e01ef}", "\u{f0000}", "\u{10fffd}", "\u{10ffff}",
+            "\u{7e}",
+            "\u{a1}",
+            "\u{7ff}",
+            "\u{800}",
+            "\u{d7ff}",
+            "\u{e000}",
+            "\u{fffd}",
+            "\u{fffe}",
+            "\u{ffff}",
+            "\u{10000}",
+            "\u{1fffe}",
+            "\u{1ffff}",
+            "\u{2fa1d}",
+            "\u{e0001}",
+            "\u{e01ef}",
+            "\u{f0000}",
+            "\u{10fffd}",
+            "\u{10ffff}",
             "a\u{10ffff}b",
             // The same to the eye.
-            "\u{e9}", "e\u{301}", "\u{1e69}", "s\u{323}\u{307}", "s\u{307}\u{323}", "\u{212b}", "\u{c5}", "A\u{30a}", "\u{ac00}",
-            "\u{1100}\u{1161}", "\u{fb01}", "fi", "\u{2126}", "\u{3a9}", "\u{212a}", "K", "\u{130}", "i\u{307}", "\u{df}", "ss", "SS",
-            "\u{1e9e}", "\u{ff21}", "A", "\u{391}", "\u{410}",
+            "\u{e9}",
+            "e\u{301}",
+            "\u{1e69}",
+            "s\u{323}\u{307}",
+            "s\u{307}\u{323}",
+            "\u{212b}",
+            "\u{c5}",
+            "A\u{30a}",
+            "\u{ac00}",
+            "\u{1100}\u{1161}",
+            "\u{fb01}",
+            "fi",
+            "\u{2126}",
+            "\u{3a9}",
+            "\u{212a}",
+            "K",
+            "\u{130}",
+            "i\u{307}",
+            "\u{df}",
+            "ss",
+            "SS",
+            "\u{1e9e}",
+            "\u{ff21}",
+            "A",
+            "\u{391}",
+            "\u{410}",
             // Not seen, or changing how the rest is seen.
-            "\u{ad}", "\u{200b}", "\u{200c}", "\u{200d}", "\u{2060}", "\u{feff}", "a\u{feff}", "\u{feff}a", "\u{200e}a", "\u{200f}a",
-            "\u{202a}a", "\u{202e}a", "a\u{202e}b\u{202c}", "\u{2066}a\u{2069}", "a\u{34f}b", "\u{180e}", "\u{3164}", "\u{fe0f}a",
-            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}", "\u{1f1fa}\u{1f1f3}", "\u{2764}\u{fe0f}", "\u{2764}",
+            "\u{ad}",
+            "\u{200b}",
+            "\u{200c}",
+            "\u{200d}",
+            "\u{2060}",
+            "\u{feff}",
+            "a\u{feff}",
+            "\u{feff}a",
+            "\u{200e}a",
+            "\u{200f}a",
+            "\u{202a}a",
+            "\u{202e}a",
+            "a\u{202e}b\u{202c}",
+            "\u{2066}a\u{2069}",
+            "a\u{34f}b",
+            "\u{180e}",
+            "\u{3164}",
+            "\u{fe0f}a",
+            "\u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467}",
+            "\u{1f1fa}\u{1f1f3}",
+            "\u{2764}\u{fe0f}",
+            "\u{2764}",
             // Combining marks alone, first, and many of them.
-            "\u{301}", "\u{301}a", "a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}", "\u{20dd}",
+            "\u{301}",
+            "\u{301}a",
+            "a\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
+            "\u{20dd}",
             // Spaces that are none to the rule, and ends of lines to some: inside, first and last.
-            "a\u{a0}b", "\u{a0}a", "a\u{a0}", "\u{2003}a\u{2003}", "\u{3000}", "a\u{2028}b", "a\u{2029}b", "\u{2028}", "a\u{1680}",
-            "\u{205f}a", "\u{202f}a",
+            "a\u{a0}b",
+            "\u{a0}a",
+            "a\u{a0}",
+            "\u{2003}a\u{2003}",
+            "\u{3000}",
+            "a\u{2028}b",
+            "a\u{2029}b",
+            "\u{2028}",
+            "a\u{1680}",
+            "\u{205f}a",
+            "\u{202f}a",
             // What some format of files has a use for.
-            "\"", "'", "''", "\"\"", "a\"b\"c", "a,b", ",", ",,", "a;b", "\\", "\\\\", "\\n", "\\u0041", "-", "--", "- a", "[a]",
-            "{a}", "{{a}}", "&a", "*a", "a*", "**", "!a", "!!str", "|", ">", "%", "%41", "`", "~", "null", "true", "false", "yes",
-            "no", "0", "00", "0x1F", "1e3", "1.0", ".5", "+1", "-1", "1_000", "2001-01-01", "12-30", "NaN", ".inf", "=1+1",
-            "+cmd|x", "@", "@a", "a@", "a@b", "//", "//a", "/", "..", ".", "a/../b", "a?b=c&d", "<a>", "&lt;", "$a", "${a}", "(a)",
-            "a..b", "...", "self", "until", "with", "doc", "user",
+            "\"",
+            "'",
+            "''",
+            "\"\"",
+            "a\"b\"c",
+            "a,b",
+            ",",
+            ",,",
+            "a;b",
+            "\\",
+            "\\\\",
+            "\\n",
+            "\\u0041",
+            "-",
+            "--",
+            "- a",
+            "[a]",
+            "{a}",
+            "{{a}}",
+            "&a",
+            "*a",
+            "a*",
+            "**",
+            "!a",
+            "!!str",
+            "|",
+            ">",
+            "%",
+            "%41",
+            "`",
+            "~",
+            "null",
+            "true",
+            "false",
+            "yes",
+            "no",
+            "0",
+            "00",
+            "0x1F",
+            "1e3",
+            "1.0",
+            ".5",
+            "+1",
+            "-1",
+            "1_000",
+            "2001-01-01",
+            "12-30",
+            "NaN",
+            ".inf",
+            "=1+1",
+            "+cmd|x",
+            "@",
+            "@a",
+            "a@",
+            "a@b",
+            "//",
+            "//a",
+            "/",
+            "..",
+            ".",
+            "a/../b",
+            "a?b=c&d",
+            "<a>",
+            "&lt;",
+            "$a",
+            "${a}",
+            "(a)",
+            "a..b",
+            "...",
+            "self",
+            "until",
+            "with",
+            "doc",
+            "user",
         ]
         .map(str::to_owned),
     );
@@ -111,8 +250,11 @@ fn ids_of_every_script_are_what_they_were_in_every_answer() -> Result<()> {
     let server = Served::start();
     let client = filled(&server, &tuples);
     ensure!(read_all(&client) == tuples);
-    let by_user: BTreeMap<&str, &str> =
-        tuples.iter().filter(|(_, user)| user.starts_with("user:")).map(|(doc, user)| (&**user, &**doc)).collect();
+    let by_user: BTreeMap<&str, &str> = tuples
+        .iter()
+        .filter(|(_, user)| user.starts_with("user:"))
+        .map(|(doc, user)| (&**user, &**doc))
+        .collect();
     ensure!(by_user.len() == ids.len());
     let mut checks = Vec::new();
     for (number, id) in ids.iter().enumerate() {
@@ -130,7 +272,8 @@ fn ids_of_every_script_are_what_they_were_in_every_answer() -> Result<()> {
             let users = client.users(object, "reader", "user");
             ensure!(users == [user.clone()], "{object:?}: {users:?}");
         }
-        let expanded = client.post("expand", &json!({ "tuple_key": { "object": doc, "relation": "viewer" } }));
+        let expanded =
+            client.post("expand", &json!({ "tuple_key": { "object": doc, "relation": "viewer" } }));
         ensure!(expanded.granted().body["tree"]["root"]["leaf"]["users"]["users"] == json!([user]));
         for (object, user, is_allowed) in [
             (&doc, &user, true),
@@ -214,7 +357,11 @@ fn ids_of_every_script_survive_every_format_of_files() -> Result<()> {
         stonetown(&[&import[..], &["--url", &server.url, "--store", &other.store]].concat())
             .with_context(|| format!("{format}: import"))?;
         let found = read_all(&other);
-        ensure!(found == *tuples, "{format}: {:?}", found.symmetric_difference(tuples).take(5).collect::<Vec<_>>());
+        ensure!(
+            found == *tuples,
+            "{format}: {:?}",
+            found.symmetric_difference(tuples).take(5).collect::<Vec<_>>()
+        );
         for way in ["files", "live"] {
             let data = place.path().join(format!("{format}-{way}"));
             let schema = place.path().join("schema.fga");
@@ -222,11 +369,15 @@ fn ids_of_every_script_survive_every_format_of_files() -> Result<()> {
             let of = ["--data", text(&data)];
             stonetown(&[&["store", "create", "--name", "ids"][..], &of].concat())?;
             stonetown(&[&["schema", "write", text(&schema)][..], &of].concat())?;
-            stonetown(&[&import[..], &["--way", way], &of].concat()).with_context(|| format!("{format} {way}"))?;
+            stonetown(&[&import[..], &["--way", way], &of].concat())
+                .with_context(|| format!("{format} {way}"))?;
             let again = place.path().join("again");
             let export = ["export", "--export-format", format, "--output", text(&again)];
             stonetown(&[&export[..], &of].concat())?;
-            ensure!(std::fs::read(&again)? == std::fs::read(&file)?, "{format} {way}: the export is another one");
+            ensure!(
+                std::fs::read(&again)? == std::fs::read(&file)?,
+                "{format} {way}: the export is another one"
+            );
             stonetown(&[&["validate"][..], &of].concat())?;
         }
     }
@@ -240,16 +391,23 @@ fn what_no_id_can_hold_is_refused_by_name() -> Result<()> {
     let controls = (0..0x20_u32).chain(0x7f..0xa0).filter_map(char::from_u32);
     for c in controls.chain([' ', ':', '#']) {
         for id in [c.to_string(), format!("a{c}b"), format!("{c}b"), format!("a{c}")] {
-            for (object, user) in [(format!("doc:{id}"), "user:anne".to_owned()), ("doc:1".to_owned(), format!("user:{id}"))] {
+            for (object, user) in
+                [(format!("doc:{id}"), "user:anne".to_owned()), ("doc:1".to_owned(), format!("user:{id}"))]
+            {
                 // `user:a#b` reads as a userset, whose relation is none of the schema.
-                let answer = client.write_keys(vec![json!({ "object": object, "relation": "viewer", "user": user })]);
-                ensure!(answer.status == 400 && answer.body["code"].is_string(), "{object:?} {user:?}: {answer:?}");
+                let answer =
+                    client.write_keys(vec![json!({ "object": object, "relation": "viewer", "user": user })]);
+                ensure!(
+                    answer.status == 400 && answer.body["code"].is_string(),
+                    "{object:?} {user:?}: {answer:?}"
+                );
             }
         }
     }
     ensure!(read_all(&client).is_empty());
     // A lone half of a pair is no character; as JSON has it, it is refused.
-    let body = r#"{"writes":{"tuple_keys":[{"object":"doc:\ud800","relation":"viewer","user":"user:anne"}]}}"#;
+    let body =
+        r#"{"writes":{"tuple_keys":[{"object":"doc:\ud800","relation":"viewer","user":"user:anne"}]}}"#;
     let path = format!("/stores/{}/write", client.store);
     ensure!(client.send_text("POST", &path, body.to_owned(), &[]).status == 400);
     Ok(())

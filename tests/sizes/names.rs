@@ -52,7 +52,8 @@ fn names_at_their_limits_and_one_beyond() -> Result<()> {
         client.post("authorization-models", &schema(&longest_type, &longest_relation)).granted();
         // One character is left for the id.
         is_kept(&client, &format!("{longest_type}:i"), &longest_relation, "user:anne")?;
-        let too_long = client.write_keys(vec![tuple(&format!("{longest_type}:ii"), &longest_relation, "user:anne")]);
+        let too_long =
+            client.write_keys(vec![tuple(&format!("{longest_type}:ii"), &longest_relation, "user:anne")]);
         ensure!(too_long.status == 400, "{too_long:?}");
         for (object_type, relation) in
             [(fill.repeat(TYPE_MAX + 1), "r".to_owned()), ("doc".to_owned(), fill.repeat(RELATION_MAX + 1))]
@@ -80,7 +81,8 @@ fn names_at_their_limits_and_one_beyond() -> Result<()> {
                 for answer in [
                     client.write_keys(vec![tuple("doc:1", "viewer", &user)]),
                     client.post("check", &json!({ "tuple_key": tuple("doc:1", "viewer", &user) })),
-                    client.post("list-objects", &json!({ "type": "doc", "relation": "viewer", "user": user })),
+                    client
+                        .post("list-objects", &json!({ "type": "doc", "relation": "viewer", "user": user })),
                 ] {
                     ensure!(answer.status == 400, "{answer:?}");
                 }
@@ -116,7 +118,8 @@ fn every_relation_of_the_longest_names_is_told_from_the_others() -> Result<()> {
     }
     for (number, name) in names.iter().enumerate() {
         for other in 0..names.len() {
-            let answer = client.post("check", &json!({ "tuple_key": key(&format!("doc:1 {name} user:{other}")) }));
+            let answer =
+                client.post("check", &json!({ "tuple_key": key(&format!("doc:1 {name} user:{other}")) }));
             ensure!(answer.granted().body["allowed"] == (number == other));
         }
     }

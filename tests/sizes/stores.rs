@@ -73,10 +73,13 @@ fn ten_thousand_stores() -> Result<()> {
     listed.retain(|store| !gone.contains(store));
     ensure!(list(&client, 100)? == listed);
     let token = first.body["continuation_token"].as_str().unwrap();
-    let next = client.send("GET", &format!("/stores?page_size=50&continuation_token={token}"), &Value::Null, &[]).granted();
+    let next = client
+        .send("GET", &format!("/stores?page_size=50&continuation_token={token}"), &Value::Null, &[])
+        .granted();
     let after = first.body["stores"][49]["id"].as_str().unwrap();
     let expected: Vec<&String> = listed.iter().filter(|id| &***id > after).take(50).collect();
-    let found: Vec<&str> = next.body["stores"].as_array().unwrap().iter().map(|store| store["id"].as_str().unwrap()).collect();
+    let found: Vec<&str> =
+        next.body["stores"].as_array().unwrap().iter().map(|store| store["id"].as_str().unwrap()).collect();
     ensure!(found == expected, "pages go on behind what was deleted");
     for store in gone.iter().take(5) {
         let client = Client::of(&server.url, store);

@@ -38,12 +38,20 @@ fn many_subjects(of: usize) -> Result<()> {
         let keys: Vec<Value> = part.iter().map(|user| key(&format!("doc:big viewer {user}"))).collect();
         client.write_keys(keys).granted();
     }
-    client.write(&["doc:small parent doc:big", "doc:big viewer group:1#member", "group:1 member user:grouped"]);
+    client.write(&[
+        "doc:small parent doc:big",
+        "doc:big viewer group:1#member",
+        "group:1 member user:grouped",
+    ]);
 
     // A check looks at no more because there are many.
-    for (user, is_allowed) in
-        [(&*all[0], true), (&all[of / 2], true), (&all[of - 1], true), ("user:grouped", true), ("user:none", false)]
-    {
+    for (user, is_allowed) in [
+        (&*all[0], true),
+        (&all[of / 2], true),
+        (&all[of - 1], true),
+        ("user:grouped", true),
+        ("user:none", false),
+    ] {
         for relation in ["viewer", "reader"] {
             ensure!(client.allows(&format!("doc:big {relation} {user}")) == is_allowed, "{user} {relation}");
         }
@@ -68,7 +76,8 @@ fn many_subjects(of: usize) -> Result<()> {
     }
 
     // Expanded as a whole, or refused by name: never cut.
-    let expanded = client.post("expand", &json!({ "tuple_key": { "object": "doc:big", "relation": "viewer" } }));
+    let expanded =
+        client.post("expand", &json!({ "tuple_key": { "object": "doc:big", "relation": "viewer" } }));
     match expanded.status {
         200 => {
             let leaf = &expanded.body["tree"]["root"]["leaf"]["users"]["users"];
@@ -111,7 +120,10 @@ fn many_subjects(of: usize) -> Result<()> {
     ensure!(deleted == of + 1, "{deleted} deleted in {steps} steps");
     ensure!(client.users("doc:small", "inherited", "user").is_empty());
     ensure!(!client.allows(&format!("doc:small inherited {}", all[0])));
-    ensure!(client.post("read", &json!({ "page_size": 100 })).granted().body["tuples"].as_array().unwrap().len() == 2);
+    ensure!(
+        client.post("read", &json!({ "page_size": 100 })).granted().body["tuples"].as_array().unwrap().len()
+            == 2
+    );
     Ok(())
 }
 
