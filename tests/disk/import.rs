@@ -45,7 +45,7 @@ fn an_import_that_finds_no_room_goes_on_when_there_is() -> Result<()> {
         let place = tempfile::tempdir()?;
         let input = input(place.path())?;
         let (mut refused, mut whole) = (0, None);
-        for round in 0..4 {
+        for round in 0..3 {
             let root = place.path().join(format!("disk-{way}-{round}"));
             fs::create_dir(&root)?;
             let disk = Disk::below(&root)?;
@@ -67,7 +67,7 @@ fn an_import_that_finds_no_room_goes_on_when_there_is() -> Result<()> {
                 command
             };
             // Again and again, as somebody does who makes too little room.
-            for _ in 0..3 {
+            for _ in 0..2 {
                 let most = if round == 0 { 1 } else { 1_500_000 };
                 disk.fill(choices.random_range(0..most))?;
                 let run = import().output()?;
@@ -96,7 +96,7 @@ fn an_import_that_finds_no_room_goes_on_when_there_is() -> Result<()> {
             ensure!(*whole.get_or_insert(exported.clone()) == exported, "{way}: the export is another one");
         }
         println!("{way}: {refused} refused");
-        ensure!(refused >= 3, "{way}: {refused} refused");
+        ensure!(refused >= 2, "{way}: {refused} refused");
     }
     Ok(())
 }
