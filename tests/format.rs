@@ -12,8 +12,22 @@
 //! ```
 //!
 //! and the files `LOG*`, `LOCK` and `OPTIONS*` taken out of their `rocksdb` folders.
+//!
+//! `tests/format/v1-all.zst` holds whatever a directory of format 1 can: see `format/all.rs`, which made it and knows what it
+//! has to answer.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod support;
+
+mod format {
+    /// A directory with a bit of everything.
+    mod all;
+    /// Directories of later formats.
+    mod later;
+    /// A directory as one file.
+    mod packed;
+}
 
 use std::fs;
 use std::path::Path;

@@ -48,11 +48,13 @@ impl Engine {
         if let Some(asked) = before.filter(|&before| before > now) {
             return Err(StorageError::FutureTime { asked, now }.into());
         }
+        // A clock that was set ahead may be set back.
+        let steady = self.database().steady_now();
         let mut answer = CollectAnswer::default();
-        if self.database().may_have_ended(record.number, now) {
-            self.collect_ended(&record, now, &mut answer, progress)?;
+        if self.database().may_have_ended(record.number, steady) {
+            self.collect_ended(&record, steady, &mut answer, progress)?;
         }
-        if let Some(before) = before.or_else(|| record.retention.kept_from(now)) {
+        if let Some(before) = before.or_else(|| record.retention.kept_from(steady)) {
             self.collect_past(&record, before, &mut answer, progress)?;
         }
         (answer.oldest, answer.oldest_time) = self.oldest(store)?;

@@ -190,12 +190,25 @@ pub enum StorageError {
     KeyReused,
     /// An earlier write could not be made durable, so no more are taken.
     #[error(
-        "writes are refused since one could not be synced ({0}): what it held may or may not be there; reopen the data directory"
+        "writes are refused since one could not be synced ({0}): what it held may or may not be there; reads go on; \
+         {remedy}restart the server, which reopens the data directory",
+        remedy = remedy(.0).map(|remedy| format!("{remedy}, then ")).unwrap_or_default()
     )]
     WritesRefused(String),
     /// The operating system or RocksDB refused.
-    #[error("storage: {0}")]
+    #[error("storage: {0}{remedy}", remedy = remedy(.0).map(|remedy| format!("; {remedy}")).unwrap_or_default())]
     Io(String),
+}
+
+/// What helps against a refusal of the operating system, which is known by its words alone: RocksDB keeps no more of it.
+fn remedy(text: &str) -> Option<&'static str> {
+    const REMEDIES: [(&str, &str); 4] = [
+        ("No space left on device", "the disk is full: make room on it"),
+        ("Disk quota exceeded", "the disk quota is used up: make room, or raise it"),
+        ("Read-only file system", "the file system is read-only: make it writable"),
+        ("Permission denied", "let the user that runs Stonetown read and write there"),
+    ];
+    REMEDIES.into_iter().find_map(|(words, remedy)| text.contains(words).then_some(remedy))
 }
 
 impl StorageError {

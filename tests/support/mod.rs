@@ -2,6 +2,10 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub(crate) mod client;
+pub(crate) mod preload;
+
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -24,10 +28,20 @@ impl Served {
 
     /// Starts a server on a data directory, with further arguments.
     pub(crate) fn on(dir: TempDir, arguments: &[&str]) -> Served {
+        Served::within(dir, arguments, [])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn within<'e>(
+        dir: TempDir,
+        arguments: &[&str],
+        environment: impl IntoIterator<Item = (&'e str, &'e OsStr)>,
+    ) -> Served {
         let mut process = Command::new(env!("CARGO_BIN_EXE_stonetown"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(dir.path())
             .args(arguments)
+            .envs(environment)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -53,6 +67,13 @@ impl Served {
         assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
         let status = self.process.wait().unwrap();
         (status.success(), self.dir.take().unwrap())
+    }
+
+    /// `kill -9`: the directory that it leaves.
+    pub(crate) fn kill(mut self) -> TempDir {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        self.dir.take().unwrap()
     }
 
     /// The same data, served by a new process.

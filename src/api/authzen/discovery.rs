@@ -38,6 +38,8 @@ fn describe(decision_point: &str) -> Answer {
         "search_resource_endpoint": endpoint("search/resource"),
         "search_action_endpoint": endpoint("search/action"),
     }))
+    // It follows what this request says of the server: nobody else is to be given it.
+    .with(header::CACHE_CONTROL, "no-store")
 }
 
 /// The URL of the server as the client knows it: what a proxy in between says of it, else what the client asked for.

@@ -36,6 +36,7 @@ pub use backup::{BackedUpStore, Backup, BackupDone, BackupStep, list_backups, ve
 use clock::Clock;
 pub(super) use clock::UnderWay;
 pub use collect::Collected;
+use directory::ROCKSDB_DIR;
 pub(super) use families::{DROPPING, Family, HEAD, HORIZON, NEXT_STORE_KEY, head_key, horizon_key};
 pub(super) use import::Lock;
 pub use import::{ClashKind, FileImport, OnStored, Place, Prepared, Progress};
@@ -128,6 +129,12 @@ impl Database {
     /// Now: the wall clock or `floor`, whichever is later, and never earlier than any answer before.
     pub fn now(&self, floor: Timestamp) -> Timestamp {
         self.clock.now(floor)
+    }
+
+    /// Now, but for steps ahead of the wall clock that have not lasted: until when what has ended, and what need not be kept,
+    /// may be dropped for ever.
+    pub fn steady_now(&self) -> Timestamp {
+        self.now(Timestamp::default()).min(self.clock.steady())
     }
 
     /// The time of the next commit: later than every time that was given out before. Only while a batch is under way.
@@ -296,12 +303,20 @@ impl Database {
 
     /// Writes everything out of memory into table files, and merges those of each family.
     pub fn compact(&self) -> Result<(), StorageError> {
+        let failures = || self.db.property_int_value("rocksdb.background-errors").map_err(open::from_rocks);
+        let before = failures()?;
         for family in Family::ALL {
             let handle = self.family(family)?;
             self.db.flush_cf(handle).map_err(open::from_rocks)?;
             let mut options = rocksdb::CompactOptions::default();
             options.set_bottommost_level_compaction(rocksdb::BottommostLevelCompaction::Force);
             self.db.compact_range_cf_opt(handle, None::<&[u8]>, None::<&[u8]>, &options);
+            // RocksDB does not say here that it failed.
+            if failures()? != before {
+                let log = self.dir.join(ROCKSDB_DIR).join("LOG");
+                let problem = "table files could not be merged: is there room on the disk?";
+                return Err(StorageError::Io(format!("{problem} `{}` says why", log.display())));
+            }
         }
         Ok(())
     }
