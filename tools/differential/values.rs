@@ -24,9 +24,9 @@ const KINDS: [&str; 16] = [
     "map<bool>",
     "list<timestamp>",
 ];
-/// Those of them that a simple condition has.
-const SIMPLE: [&str; 9] =
-    ["string", "int", "uint", "double", "bool", "duration", "timestamp", "list<string>", "map<int>"];
+/// Those of them that a simple condition has: SpiceDB's `uint` is CEL's `int`.
+const SIMPLE: [&str; 8] =
+    ["string", "int", "double", "bool", "duration", "timestamp", "list<string>", "map<int>"];
 /// Terms that not every reading of CEL takes: they compare numbers of different types, or something with null.
 const UNCOMMON: [&str; 4] = ["X < 2.5", "X > 3", "X > 2", "X != null"];
 /// All conditions draw from the same names, so that a value may fit one and not the other.
@@ -37,8 +37,15 @@ pub(crate) fn condition(random: &mut Random, name: &str, simple: bool) -> Condit
     let mut names = NAMES.to_vec();
     random.shuffle(&mut names);
     names.truncate(random.weighted(&[(55, 1), (35, 2), (10, 3)]));
-    let parameters: Vec<(String, &'static str)> =
-        names.into_iter().map(|name| (name.to_owned(), kind(random, simple))).collect();
+    let parameters: Vec<(String, &'static str)> = names
+        .into_iter()
+        .map(|name| {
+            let kind = kind(random, simple);
+            // A simple one has no value that fits another.
+            let of = kind.replace(|it: char| !it.is_ascii_alphanumeric(), "");
+            (if simple { format!("{name}_{of}") } else { name.to_owned() }, kind)
+        })
+        .collect();
     let mut terms: Vec<String> =
         parameters.iter().map(|(name, kind)| term(random, name, kind, simple)).collect();
     if random.chance(15) {
@@ -67,7 +74,7 @@ pub(crate) fn condition(random: &mut Random, name: &str, simple: bool) -> Condit
 
 fn kind(random: &mut Random, simple: bool) -> &'static str {
     if simple {
-        return if random.chance(60) { SIMPLE[random.below(5)] } else { SIMPLE[random.below(SIMPLE.len())] };
+        return if random.chance(60) { SIMPLE[random.below(4)] } else { SIMPLE[random.below(SIMPLE.len())] };
     }
     // The plain ones more often.
     if random.chance(60) { KINDS[random.below(8)] } else { KINDS[random.below(KINDS.len())] }

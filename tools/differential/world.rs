@@ -96,6 +96,7 @@ pub(crate) struct Condition {
 }
 
 /// Types with relations.
+#[allow(dead_code, reason = "of OpenFGA")]
 type Places = BTreeSet<(String, String)>;
 
 /// A tuple.
@@ -188,6 +189,7 @@ impl World {
         self.types.iter().find(|it| it.name == of)?.relations.iter().find(|it| it.name == name)
     }
 
+    #[allow(dead_code, reason = "of OpenFGA")]
     /// Whether every relation can be held by somebody, and none hangs on itself on the same object, whatever the tuples.
     pub(crate) fn is_sound(&self) -> bool {
         let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));

@@ -16,6 +16,20 @@ type Said = Option<Truth>;
 const ABOUT_EVERYBODY: &str = "a question about `T:*`: SpiceDB refuses it";
 /// SpiceDB gives the two kinds of check different answers.
 const BULK: &str = "check: SpiceDB answers one way in bulk, another alone";
+/// SpiceDB ends at a condition whose evaluation fails.
+const FAILS: [&str; 3] = [
+    "list-users: SpiceDB fails for a condition that no entry hangs on",
+    "list-objects: SpiceDB fails for a condition that no entry hangs on",
+    "check: SpiceDB fails for a condition that the answer does not hang on",
+];
+/// Our list-users fails where it cannot tell who might be behind a hop.
+const WE_FAIL: &str = "list-users: we fail where a parent or group on the way may not be there";
+/// SpiceDB has `team:1#member` in `team:*`.
+const USERSETS_IN_EVERYBODY: &str = "a userset asked about: SpiceDB has it in `T:*`";
+/// SpiceDB gives two answers.
+const BY_CHANCE: &str = "SpiceDB answers one way or the other by chance";
+/// Times that SpiceDB is asked again.
+const AGAIN: usize = 6;
 const LEFT_OUT: [&str; 2] = [
     "list-users: SpiceDB leaves out who its check admits",
     "list-objects: SpiceDB leaves out what its check admits",
@@ -45,7 +59,9 @@ pub(crate) fn agrees(
 ) -> anyhow::Result<bool> {
     if let (Ask::Check { .. }, _) | (_, Answer::Error(..)) = (&question.ask, peer) {
         return Ok(match (ours, peer) {
-            (Answer::Error(..), Answer::Error(code, _)) => is_missing(ours) && code == CONDITIONAL,
+            (Answer::Error(..), Answer::Error(code, _)) => {
+                is_missing(ours) && code == CONDITIONAL || is_failed(ours) && is_evaluation(peer)
+            }
             _ => ours == peer,
         });
     }
@@ -58,6 +74,16 @@ pub(crate) fn agrees(
 /// Whether it is our error for parameters that were not given.
 fn is_missing(ours: &Answer) -> bool {
     ours.message().contains("is missing context parameters")
+}
+
+/// Whether it is our error for a condition that cannot be evaluated, for whatever reason.
+fn is_failed(ours: &Answer) -> bool {
+    ours.message().contains("failed to evaluate relationship condition")
+}
+
+/// Whether it is SpiceDB's error for one whose evaluation fails.
+fn is_evaluation(peer: &Answer) -> bool {
+    peer.message().contains("evaluation error for caveat")
 }
 
 fn truth_of(answer: &Answer) -> Truth {
@@ -149,6 +175,11 @@ pub(crate) fn classify(
     {
         return Ok(Class::Known(ABOUT_EVERYBODY));
     }
+    let verb = match question.ask {
+        Ask::Users { .. } => 0,
+        Ask::Objects { .. } => 1,
+        Ask::Check { .. } => 2,
+    };
     let Some(outcomes) = judge::outcomes(pair.ours.0, pair.peer.0, pair.world, question)? else {
         return odd("the conditions cannot be asked alone");
     };
@@ -160,6 +191,15 @@ pub(crate) fn classify(
     let surroundings = surroundings(&meaning, &checks);
     let is_cyclic = surroundings.iter().any(|it| it.is_cyclic);
     let is_ours_meant = judge::is_meant(ours, question, &meaning, &meant, &checks);
+    let is_decided = meant.iter().all(|(_, it)| *it != Truth::Maybe);
+    if let Ask::Users { .. } = question.ask
+        && is_failed(ours)
+        && is_decided
+        && !is_cyclic
+        && (is_said(peer, question, &meant) || is_evaluation(peer))
+    {
+        return Ok(Class::Known(WE_FAIL));
+    }
     if !is_ours_meant {
         return odd(if is_cyclic {
             "OURS IS NOT WHAT IS MEANT (cyclic)"
@@ -178,10 +218,28 @@ pub(crate) fn classify(
         }
         return odd(&format!("a condition: ours {}, theirs {}", outcome.ours, outcome.peer));
     }
+    if is_evaluation(peer) {
+        return Ok(Class::Known(FAILS[verb]));
+    }
+    let with_usersets = meaning.with_usersets_in_everybody();
+    if let Some(meant_then) = judge::meant(&with_usersets, &checks)
+        && meant_then != meant
+        && is_said(peer, question, &meant_then)
+    {
+        return Ok(Class::Known(USERSETS_IN_EVERYBODY));
+    }
+    for _ in 0..AGAIN {
+        let again = pair.peer.0.ask(pair.world, &pair.peer.1, std::slice::from_ref(question))?;
+        if let Some(again) = again.first()
+            && agrees(pair, question, ours, again)?
+        {
+            return Ok(Class::Known(BY_CHANCE));
+        }
+    }
     if let Ask::Check { .. } = question.ask {
         let alone = pair.peer.0.ask_alone(&pair.peer.1, std::slice::from_ref(question))?;
         if let Some(alone) = alone.first()
-            && alone != peer
+            && truth_of(alone) != truth_of(peer)
         {
             return Ok(Class::Known(BULK));
         }
@@ -194,15 +252,14 @@ pub(crate) fn classify(
     };
     if let (Ask::Objects { .. } | Ask::Users { .. }, Answer::List(_)) = (&question.ask, peer) {
         let entries = Entries::new(pair, question, ours, peer)?;
-        let at = usize::from(matches!(question.ask, Ask::Objects { .. }));
         let is_sound = entries.all.iter().filter(|(_, we, they)| we != they);
         let is_against_check = is_sound.clone().all(|(entry, we, _)| peers_check(entry) == Some(*we));
         if entries.unknown.is_empty() && is_against_check {
             if is_sound.clone().all(|(_, we, they)| they < we) {
-                return Ok(Class::Known(LEFT_OUT[at]));
+                return Ok(Class::Known(LEFT_OUT[verb]));
             }
             if is_sound.clone().all(|(_, we, they)| they > we) {
-                return Ok(Class::Known(NAMED[at]));
+                return Ok(Class::Known(NAMED[verb]));
             }
         }
         return odd(&format!("{}: {:?}", question.ask.verb(), entries.differing().len()));

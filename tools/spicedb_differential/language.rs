@@ -2,7 +2,8 @@
 //!
 //! SpiceDB's relations are written, its permissions are computed, and names have three characters at least. A relation `v`
 //! that is only written is a relation `r_v` there, one that is only computed a permission `r_v`. One that is both is a
-//! relation `d_v` for what is written and a permission `r_v` over it; who speaks of it, in usersets too, speaks of `r_v`.
+//! relation `d_v` for what is written and a permission `r_v` over it; who speaks of it, in usersets too, speaks of `r_v`. So is
+//! one that everybody may be written on: SpiceDB takes usersets of such a relation by way of a permission only.
 
 use std::fmt::Write;
 
@@ -31,7 +32,7 @@ pub(crate) fn schema(world: &World) -> String {
                 let allowed: Vec<String> = relation.restrictions.iter().map(restriction).collect();
                 let _ = writeln!(text, "  relation {}: {}", written(relation), allowed.join(" | "));
             }
-            if relation.rewrite != Rewrite::Direct {
+            if has_permission(relation) {
                 let expression = rewrite(relation, &relation.rewrite);
                 let _ = writeln!(text, "  permission {} = {expression}", name(&relation.name));
             }
@@ -52,10 +53,14 @@ pub(crate) fn name(relation: &str) -> String {
 
 /// The relation that its tuples are written on.
 fn written(relation: &Relation) -> String {
-    match relation.rewrite {
-        Rewrite::Direct => name(&relation.name),
-        _ => format!("d_{}", relation.name),
+    match has_permission(relation) {
+        false => name(&relation.name),
+        true => format!("d_{}", relation.name),
     }
+}
+
+fn has_permission(relation: &Relation) -> bool {
+    relation.rewrite != Rewrite::Direct || relation.restrictions.iter().any(|it| it.shape == Shape::Wildcard)
 }
 
 fn restriction(it: &Restriction) -> String {

@@ -69,7 +69,7 @@ function failure(error) {
 async function open({ schema, relationships }) {
   const db = await EmbeddedSpiceDB.start();
   const refuse = (answer) => {
-    db.close();
+    db.streamingClient.close();
     return answer;
   };
   try {
@@ -190,7 +190,8 @@ async function answer(request) {
     case "subjects":
       return { answer: await subjects(db, request) };
     case "close":
-      db?.close();
+      // Not the instance: that waits for streams to end, which cannot end while it waits. The process is ended some time.
+      db?.streamingClient.close();
       instances.delete(request.instance);
       return {};
     default:

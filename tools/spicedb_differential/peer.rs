@@ -1,6 +1,6 @@
 //! SpiceDB, in a process of its own: `peer.mjs`, spoken to in lines of JSON.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -19,12 +19,17 @@ const PROGRAM: &str = include_str!("peer.mjs");
 /// How long an answer is waited for.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(60);
 
+/// Worlds after which it is started anew: the library keeps some 7 MB of each.
+const WORLDS_MAX: usize = 60;
+
 /// The process that has SpiceDB's library inside.
 pub(crate) struct Peer {
     node: PathBuf,
     folder: PathBuf,
     program: NamedTempFile,
     running: RefCell<Option<Running>>,
+    /// Worlds that it has, and those that it has been given.
+    worlds: Cell<(usize, usize)>,
 }
 
 struct Running {
@@ -48,7 +53,7 @@ impl Peer {
         program.write_all(PROGRAM.as_bytes())?;
         let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
         let running = RefCell::new(None);
-        let peer = Peer { node: node.to_owned(), folder, program, running };
+        let peer = Peer { node: node.to_owned(), folder, program, running, worlds: Cell::default() };
         peer.restart()?;
         Ok(peer)
     }
@@ -56,6 +61,7 @@ impl Peer {
     /// Starts it anew, without anything it had.
     pub(crate) fn restart(&self) -> anyhow::Result<()> {
         drop(self.running.borrow_mut().take());
+        self.worlds.set((0, 0));
         let mut process = Command::new(&self.node)
             .arg(self.program.path())
             .arg(&self.folder)
@@ -83,11 +89,24 @@ impl Peer {
         self.read().context(install).map(|_| ())
     }
 
+    /// Asks for a world.
+    pub(crate) fn open(&self, request: &Value) -> anyhow::Result<Value> {
+        let (mut has, mut given) = self.worlds.get();
+        if has == 0 && given >= WORLDS_MAX {
+            self.restart()?;
+            (has, given) = (0, 0);
+        }
+        let answer = self.ask(request)?;
+        self.worlds.set((has + usize::from(answer["instance"].is_u64()), given + 1));
+        Ok(answer)
+    }
+
     /// The answer to a request.
     pub(crate) fn ask(&self, request: &Value) -> anyhow::Result<Value> {
         if let Some(running) = self.running.borrow_mut().as_mut() {
-            writeln!(running.requests, "{request}").map_err(|_| NoAnswer("SpiceDB".to_owned()))?;
-            running.requests.flush().map_err(|_| NoAnswer("SpiceDB".to_owned()))?;
+            // In one piece: the pipe is not buffered.
+            let line = format!("{request}\n");
+            running.requests.write_all(line.as_bytes()).map_err(|_| NoAnswer("SpiceDB".to_owned()))?;
         }
         self.read()
     }
@@ -103,8 +122,10 @@ impl Peer {
         }
     }
 
-    /// Gives back what a world takes.
+    /// Gives a world back.
     pub(crate) fn close(&self, instance: u64) {
+        let (has, given) = self.worlds.get();
+        self.worlds.set((has.saturating_sub(1), given));
         // One that does not answer is started anew, and has nothing then.
         let _ = self.ask(&json!({ "op": "close", "instance": instance }));
     }

@@ -79,7 +79,7 @@ impl Side {
             world.tuples.iter().map(|it| language::relationship(world, it)).collect();
         let request =
             json!({ "op": "open", "schema": language::schema(world), "relationships": relationships });
-        let answer = peer.ask(&request)?;
+        let answer = peer.open(&request)?;
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
         Ok(match (answer["instance"].as_u64(), answer["at"].as_u64()) {
             (Some(number), _) => Ok(Prepared::Instance(Instance { peer: Rc::clone(peer), number })),
