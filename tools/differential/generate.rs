@@ -9,7 +9,7 @@ use crate::meaning::{Fact, Meaning, Truth, is_acyclic};
 use crate::random::Random;
 use crate::values;
 use crate::world::{
-    Ask, Question, Relation, Restriction, Rewrite, Shape, Tuple, Type, World, type_of, userset,
+    Ask, Question, Relation, Restriction, Rewrite, Shape, Tuple, Type, World, is_wildcard, type_of, userset,
 };
 
 /// Types; names that are the beginning of others put stress on keys.
@@ -44,6 +44,8 @@ pub(crate) struct Options {
     pub(crate) stale: bool,
     /// Contextual tuples.
     pub(crate) contextual: bool,
+    /// Few tuples, so that everything can be asked.
+    pub(crate) small: bool,
     /// Tuples that end.
     pub(crate) ends: bool,
     /// Only conditions and values that every reading of CEL takes, and none of the wrong type.
@@ -62,7 +64,8 @@ pub(crate) fn world(seed: u64, options: Options, questions: usize) -> (World, Ve
     if options.deep && random.chance(DEEP_SHARE) {
         chain_start = chain(random, &mut world, options);
     }
-    for _ in 0..random.between(8, 30) {
+    let (fewest, most) = if options.small { (3, 9) } else { (8, 30) };
+    for _ in 0..random.between(fewest, most) {
         if let Some(tuple) = tuple(random, &world, options, false) {
             lay(&mut world, tuple, options);
         }
@@ -94,6 +97,55 @@ pub(crate) fn world(seed: u64, options: Options, questions: usize) -> (World, Ve
         asked.extend(found);
     }
     (world, asked)
+}
+
+/// The world of a seed, and every question about it: whatever is named, and one more of each type, everywhere; in one context.
+#[allow(dead_code, reason = "of SpiceDB")]
+pub(crate) fn every(seed: u64, options: Options) -> (World, Vec<Question>) {
+    let (world, _) = world(seed, options, 0);
+    let random = &mut Random::new(!seed);
+    let conditions: Vec<&crate::world::Condition> = world.conditions.iter().collect();
+    let full = if random.chance(60) { 100 } else { 0 };
+    let context = Some(values::context(random, &conditions, full, 0, options.simple));
+    let mut objects: BTreeSet<String> = world.types.iter().map(|it| format!("{}:nobody", it.name)).collect();
+    for tuple in &world.tuples {
+        for name in [&tuple.object, &tuple.user] {
+            let object = userset(name).map_or(name.as_str(), |(object, _)| object);
+            if !is_wildcard(object) {
+                objects.insert(object.to_owned());
+            }
+        }
+    }
+    let relations = |of: &str| {
+        let of = world.types.iter().find(|it| it.name == of);
+        of.into_iter().flat_map(|it| &it.relations).map(|it| it.name.clone()).collect::<Vec<_>>()
+    };
+    let mut subjects: Vec<String> = objects.iter().cloned().collect();
+    for object in &objects {
+        subjects.extend(relations(type_of(object)).into_iter().map(|it| format!("{object}#{it}")));
+    }
+    let mut asks = Vec::new();
+    for of in &world.types {
+        for relation in relations(&of.name) {
+            for user in subjects.iter().cloned() {
+                asks.push(Ask::Objects { of: of.name.clone(), relation: relation.clone(), user });
+            }
+            for object in objects.iter().filter(|it| type_of(it) == of.name) {
+                for user in subjects.iter().cloned() {
+                    asks.push(Ask::Check { object: object.clone(), relation: relation.clone(), user });
+                }
+                for kind in &world.types {
+                    let usersets = relations(&kind.name).into_iter().map(|it| format!("{}#{it}", kind.name));
+                    for filter in usersets.chain([kind.name.clone()]) {
+                        asks.push(Ask::Users { object: object.clone(), relation: relation.clone(), filter });
+                    }
+                }
+            }
+        }
+    }
+    let question = |ask| Question { ask, context: context.clone(), contextual: Vec::new() };
+    let questions = asks.into_iter().map(question).collect();
+    (world, questions)
 }
 
 /// Whether a check would be yes, or a list have an entry, were all conditions true.

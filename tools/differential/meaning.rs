@@ -75,6 +75,13 @@ impl<'w> Meaning<'w> {
         Meaning { facts: self.facts.clone(), has_usersets_in_everybody: true, ..*self }
     }
 
+    /// The same without some facts.
+    #[allow(dead_code, reason = "of SpiceDB")]
+    pub(crate) fn without(&self, is_gone: impl Fn(&Tuple) -> bool) -> Meaning<'w> {
+        let facts = self.facts.iter().filter(|it| !is_gone(&it.tuple)).cloned().collect();
+        Meaning { facts, ..*self }
+    }
+
     /// The same without the tuples that name everybody.
     pub(crate) fn without_wildcards(&self) -> Meaning<'w> {
         let facts = self.facts.iter().filter(|it| !is_wildcard(&it.tuple.user)).cloned().collect();

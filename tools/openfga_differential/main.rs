@@ -128,6 +128,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         deep: cli.deep,
         stale: !peer.is_tool(),
         contextual: true,
+        small: false,
         ends: false,
         simple: false,
         beyond_63_bits: !cli.plain,

@@ -7,7 +7,7 @@ use crate::class::Class;
 use crate::judge::{self, Pair};
 use crate::meaning::{Meaning, Surroundings, Truth};
 use crate::side::EXCLUDED;
-use crate::world::{Ask, Question, World, is_wildcard};
+use crate::world::{Ask, Question, Restriction, Shape, Tuple, World, is_wildcard, type_of, userset};
 
 /// What a side says of one entry of a list; none: its answer does not tell.
 type Said = Option<Truth>;
@@ -24,6 +24,10 @@ const FAILS: [&str; 3] = [
 ];
 /// Our list-users fails where it cannot tell who might be behind a hop.
 const WE_FAIL: &str = "list-users: we fail where a parent or group on the way may not be there";
+/// SpiceDB walks a cycle until its limit.
+const CYCLE: &str = "cycle in data: SpiceDB walks it to its limit of depth, and fails";
+/// SpiceDB's check does not see some tuples with conditions.
+const HIDDEN: &str = "SpiceDB's check misses `team with cc` beside `team#m`";
 /// SpiceDB has `team:1#member` in `team:*`.
 const USERSETS_IN_EVERYBODY: &str = "a userset asked about: SpiceDB has it in `T:*`";
 /// SpiceDB gives two answers.
@@ -156,7 +160,7 @@ fn said_by_peer(peer: &Answer, entry: &str, is_of_users: bool) -> Truth {
     if !is_of_users || is_wildcard(entry) || entry.contains('#') {
         return says(entry);
     }
-    let of = crate::world::type_of(entry);
+    let of = type_of(entry);
     let as_one_of_all = says(&format!("{of}:*")).min(says(&format!("{EXCLUDED}{entry}")).not());
     says(entry).max(as_one_of_all)
 }
@@ -218,6 +222,9 @@ pub(crate) fn classify(
         }
         return odd(&format!("a condition: ours {}, theirs {}", outcome.ours, outcome.peer));
     }
+    if is_cyclic && peer.message().contains("max depth exceeded") {
+        return Ok(Class::Known(CYCLE));
+    }
     if is_evaluation(peer) {
         return Ok(Class::Known(FAILS[verb]));
     }
@@ -227,6 +234,13 @@ pub(crate) fn classify(
         && is_said(peer, question, &meant_then)
     {
         return Ok(Class::Known(USERSETS_IN_EVERYBODY));
+    }
+    let without_hidden = meaning.without(|it| is_hidden(pair.world, it));
+    if let Some(meant_then) = judge::meant(&without_hidden, &checks)
+        && meant_then != meant
+        && is_explained(peer, question, &meant, &meant_then)
+    {
+        return Ok(Class::Known(HIDDEN));
     }
     for _ in 0..AGAIN {
         let again = pair.peer.0.ask(pair.world, &pair.peer.1, std::slice::from_ref(question))?;
@@ -283,6 +297,38 @@ fn is_said(peer: &Answer, question: &Question, meant: &[(String, Truth)]) -> boo
         }
         _ => false,
     }
+}
+
+/// Whether what SpiceDB says of each entry is either what is meant, or what would be, were something else; once the latter.
+fn is_explained(
+    peer: &Answer,
+    question: &Question,
+    meant: &[(String, Truth)],
+    otherwise: &[(String, Truth)],
+) -> bool {
+    if let (Ask::Check { .. }, _) | (_, Answer::Error(..)) = (&question.ask, peer) {
+        return is_said(peer, question, otherwise);
+    }
+    let is_of_users = matches!(question.ask, Ask::Users { .. });
+    meant.iter().zip(otherwise).all(|((entry, one), (_, two))| {
+        let said = said_by_peer(peer, entry, is_of_users);
+        said == *one || said == *two
+    })
+}
+
+/// Whether SpiceDB's check overlooks a tuple: it carries a condition and names an object, or everybody, of a type of which
+/// the relation also takes usersets without a condition.
+fn is_hidden(world: &World, tuple: &Tuple) -> bool {
+    let of = type_of(&tuple.user);
+    let relation = world.relation(type_of(&tuple.object), &tuple.relation);
+    tuple.condition.is_some()
+        && userset(&tuple.user).is_none()
+        && relation.is_some_and(|it| {
+            let is_bare = |it: &Restriction| {
+                it.of == of && it.condition.is_none() && matches!(it.shape, Shape::Userset(_))
+            };
+            it.restrictions.iter().any(is_bare)
+        })
 }
 
 fn surroundings(meaning: &Meaning<'_>, checks: &[(String, Question)]) -> Vec<Surroundings> {

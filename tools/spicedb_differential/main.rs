@@ -93,7 +93,7 @@ struct Cli {
     #[arg(long, default_value_t = 40)]
     each: usize,
 
-    /// Ask everything of each world: whoever is named or not, about everything
+    /// Smaller worlds, and everything is asked of each: all objects, relations and subjects that are named, and others
     #[arg(long, conflicts_with = "each")]
     every: bool,
 
@@ -124,6 +124,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         deep: false,
         stale: false,
         contextual: false,
+        small: cli.every,
         ends: true,
         simple: true,
         beyond_63_bits: false,
@@ -132,7 +133,10 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     let mut report = Report::default();
     let mut seed = cli.seed;
     while report.questions < cli.questions {
-        let (world, questions) = generate::world(seed, options, cli.each);
+        let (world, questions) = match cli.every {
+            true => generate::every(seed, options),
+            false => generate::world(seed, options, cli.each),
+        };
         match one(&ours, &peer, seed, world, &questions, &mut report) {
             Err(error) if error.is::<NoAnswer>() => {
                 ours.wait().and_then(|()| peer.wait()).with_context(|| format!("seed {seed}"))?;

@@ -112,11 +112,13 @@ async function check(db, { items }) {
   const request = v1.CheckBulkPermissionsRequest.create({ consistency: NEWEST, items: items.map(item) });
   try {
     const { pairs } = await db.permissions().promises.checkBulkPermissions(request);
-    return pairs.map(({ response }) =>
-      response.oneofKind === "item"
-        ? decision(response.item)
-        : { is: "error", code: String(response.error.code), message: response.error.message },
-    );
+    const answers = [];
+    for (const [at, { response }] of pairs.entries()) {
+      // The error of one item is given for all that were evaluated together with it: each is asked alone then.
+      const isItem = response.oneofKind === "item";
+      answers.push(isItem ? decision(response.item) : (await checkOne(db, { items: [items[at]] }))[0]);
+    }
+    return answers;
   } catch (error) {
     // One item that cannot be read fails the whole request.
     return items.length === 1 ? [failure(error)] : checkOne(db, { items });
