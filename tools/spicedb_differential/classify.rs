@@ -35,11 +35,13 @@ const BY_CHANCE: &str = "SpiceDB answers one way or the other by chance";
 /// Times that SpiceDB is asked again.
 const AGAIN: usize = 6;
 const LEFT_OUT: [&str; 2] = [
-    "list-users: SpiceDB leaves out who its check admits",
-    "list-objects: SpiceDB leaves out what its check admits",
+    "list-users: SpiceDB leaves out who its check does not deny",
+    "list-objects: SpiceDB leaves out what its check does not deny",
 ];
-const NAMED: [&str; 2] =
-    ["list-users: SpiceDB names who its check denies", "list-objects: SpiceDB names what its check denies"];
+const NAMED: [&str; 2] = [
+    "list-users: SpiceDB names who its check does not admit",
+    "list-objects: SpiceDB names what its check does not admit",
+];
 
 /// Why two answers of this class, neither of them an error, are no two answers to agree on.
 pub(crate) fn excuse(class: &Class) -> Option<&'static str> {
@@ -231,7 +233,7 @@ pub(crate) fn classify(
     let with_usersets = meaning.with_usersets_in_everybody();
     if let Some(meant_then) = judge::meant(&with_usersets, &checks)
         && meant_then != meant
-        && is_said(peer, question, &meant_then)
+        && is_explained(peer, question, &meant, &meant_then)
     {
         return Ok(Class::Known(USERSETS_IN_EVERYBODY));
     }
