@@ -88,8 +88,8 @@ impl<'w> Meaning<'w> {
         Meaning { facts, ..*self }
     }
 
-    #[allow(dead_code, reason = "of OpenFGA")]
     /// The same without the stored tuples that a contextual one has the key of.
+    #[allow(dead_code, reason = "of OpenFGA")]
     pub(crate) fn without_hidden(&self) -> Meaning<'w> {
         Meaning { facts: self.facts.iter().filter(|it| !it.is_hidden).cloned().collect(), ..*self }
     }

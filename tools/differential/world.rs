@@ -189,8 +189,8 @@ impl World {
         self.types.iter().find(|it| it.name == of)?.relations.iter().find(|it| it.name == name)
     }
 
-    #[allow(dead_code, reason = "of OpenFGA")]
     /// Whether every relation can be held by somebody, and none hangs on itself on the same object, whatever the tuples.
+    #[allow(dead_code, reason = "of OpenFGA")]
     pub(crate) fn is_sound(&self) -> bool {
         let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));
         // By going round until nothing more is found.

@@ -343,6 +343,9 @@ fn surroundings(meaning: &Meaning<'_>, checks: &[(String, Question)]) -> Vec<Sur
 
 /// The class of a schema or a tuple that only one of both takes.
 pub(crate) fn of_refusal(_: &World, is_schema: bool, by_us: bool, why: &str) -> Class {
+    if !is_schema && by_us && why.contains("cannot write a tuple that is implicit") {
+        return Class::Known("a userset written on itself: we refuse it, as OpenFGA does");
+    }
     let who = if by_us { "we" } else { "SpiceDB" };
     let why: String = why.chars().filter(|it| !it.is_ascii_digit()).take(200).collect();
     Class::Unclassified(format!("{who} refuse a {}: {why}", if is_schema { "schema" } else { "tuple" }))

@@ -124,7 +124,7 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
         deep: false,
         stale: false,
         contextual: false,
-        small: cli.every,
+        small: cli.every || cli.cycles,
         ends: true,
         simple: true,
         beyond_63_bits: false,

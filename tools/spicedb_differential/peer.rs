@@ -17,7 +17,7 @@ use crate::server::NoAnswer;
 const PROGRAM: &str = include_str!("peer.mjs");
 
 /// How long an answer is waited for.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(15);
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Worlds after which it is started anew: the library keeps some 7 MB of each.
 const WORLDS_MAX: usize = 60;
