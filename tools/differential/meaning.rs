@@ -82,6 +82,13 @@ impl<'w> Meaning<'w> {
         Meaning { facts, ..*self }
     }
 
+    /// The same with another truth of some tuples.
+    #[allow(dead_code, reason = "of SpiceDB")]
+    pub(crate) fn with(&self, truth: impl Fn(&Tuple) -> Option<Truth>) -> Meaning<'w> {
+        let other = |it: &Fact| Fact { truth: truth(&it.tuple).unwrap_or(it.truth), ..it.clone() };
+        Meaning { facts: self.facts.iter().map(other).collect(), ..*self }
+    }
+
     /// The same without the tuples that name everybody.
     pub(crate) fn without_wildcards(&self) -> Meaning<'w> {
         let facts = self.facts.iter().filter(|it| !is_wildcard(&it.tuple.user)).cloned().collect();

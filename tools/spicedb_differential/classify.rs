@@ -28,6 +28,8 @@ const WE_FAIL: &str = "list-users: we fail where a parent or group on the way ma
 const CYCLE: &str = "cycle in data: SpiceDB walks it to its limit of depth, and fails";
 /// SpiceDB's check does not see some tuples with conditions.
 const HIDDEN: &str = "SpiceDB's check misses `team with cc` beside `team#m`";
+/// SpiceDB's check sees tuples that have ended.
+const REVIVED: &str = "SpiceDB's check counts ended tuples of `team with expiration` beside `team#m`";
 /// SpiceDB has `team:1#member` in `team:*`.
 const USERSETS_IN_EVERYBODY: &str = "a userset asked about: SpiceDB has it in `T:*`";
 /// SpiceDB gives two answers.
@@ -244,6 +246,19 @@ pub(crate) fn classify(
     {
         return Ok(Class::Known(HIDDEN));
     }
+    let by_condition = |it: &Tuple| {
+        let outcome = outcomes.iter().find(|outcome| outcome.tuple == *it);
+        outcome.map_or(Truth::Yes, |outcome| truth_of(&outcome.ours))
+    };
+    let revived = meaning.with(|it| is_revived(pair.world, it).then(|| by_condition(it)));
+    for revived in [revived.without(|_| false), revived.without(|it| is_hidden(pair.world, it))] {
+        if let Some(meant_then) = judge::meant(&revived, &checks)
+            && meant_then != meant
+            && is_explained(peer, question, &meant, &meant_then)
+        {
+            return Ok(Class::Known(REVIVED));
+        }
+    }
     for _ in 0..AGAIN {
         let again = pair.peer.0.ask(pair.world, &pair.peer.1, std::slice::from_ref(question))?;
         if let Some(again) = again.first()
@@ -331,6 +346,22 @@ fn is_hidden(world: &World, tuple: &Tuple) -> bool {
             };
             it.restrictions.iter().any(is_bare)
         })
+}
+
+/// Whether SpiceDB's check overlooks that a tuple has ended: the relation also takes subjects of its type, by another
+/// relation or as themselves, that need not end.
+fn is_revived(world: &World, tuple: &Tuple) -> bool {
+    let of = type_of(&tuple.user);
+    let by = userset(&tuple.user).map(|(_, relation)| relation);
+    let relation = world.relation(type_of(&tuple.object), &tuple.relation);
+    let is_endless = |it: &Restriction| {
+        let it_by = match &it.shape {
+            Shape::Userset(relation) => Some(relation.as_str()),
+            Shape::Object | Shape::Wildcard => None,
+        };
+        it.of == of && !it.ends && it_by != by
+    };
+    tuple.is_over() && relation.is_some_and(|it| it.restrictions.iter().any(is_endless))
 }
 
 fn surroundings(meaning: &Meaning<'_>, checks: &[(String, Question)]) -> Vec<Surroundings> {
