@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 
 use crate::server::NoAnswer;
 
 /// The program.
 const PROGRAM: &str = include_str!("peer.mjs");
+const PROGRAM_NAME: &str = "peer.mjs";
 
 /// How long an answer is waited for.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(10);
@@ -26,7 +27,8 @@ const WORLDS_MAX: usize = 60;
 pub(crate) struct Peer {
     node: PathBuf,
     folder: PathBuf,
-    program: NamedTempFile,
+    /// The program, and the sockets that the library makes and leaves.
+    own: TempDir,
     running: RefCell<Option<Running>>,
     /// Worlds that it has, and those that it has been given.
     worlds: Cell<(usize, usize)>,
@@ -49,11 +51,11 @@ impl Drop for Running {
 impl Peer {
     /// Starts it, with the library that is installed in a folder.
     pub(crate) fn start(node: &Path, folder: &Path) -> anyhow::Result<Peer> {
-        let mut program = tempfile::Builder::new().prefix("spicedb-peer-").suffix(".mjs").tempfile()?;
-        program.write_all(PROGRAM.as_bytes())?;
+        let own = tempfile::Builder::new().prefix("spicedb-peer-").tempdir()?;
+        std::fs::write(own.path().join(PROGRAM_NAME), PROGRAM)?;
         let folder = folder.canonicalize().with_context(|| format!("no folder {}", folder.display()))?;
         let running = RefCell::new(None);
-        let peer = Peer { node: node.to_owned(), folder, program, running, worlds: Cell::default() };
+        let peer = Peer { node: node.to_owned(), folder, own, running, worlds: Cell::default() };
         peer.restart()?;
         Ok(peer)
     }
@@ -63,8 +65,9 @@ impl Peer {
         drop(self.running.borrow_mut().take());
         self.worlds.set((0, 0));
         let mut process = Command::new(&self.node)
-            .arg(self.program.path())
+            .arg(self.own.path().join(PROGRAM_NAME))
             .arg(&self.folder)
+            .env("TMPDIR", self.own.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
