@@ -1,10 +1,9 @@
 //! The classes of differences, and the rules that tell them.
 
-use std::fmt;
-
+use crate::answer::Answer;
+use crate::class::Class;
 use crate::judge::{self, Pair};
 use crate::meaning::{Meaning, Surroundings, Truth};
-use crate::side::Answer;
 use crate::values;
 use crate::world::{Ask, Question, World, is_wildcard};
 
@@ -13,15 +12,6 @@ const AGAIN: usize = 6;
 
 /// Hops from where on the limit of 25 may matter: OpenFGA counts some computed relations too.
 const HOPS: usize = 24;
-
-/// What a difference is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Class {
-    /// Of a named class.
-    Known(&'static str),
-    /// Of none; what was seen.
-    Unclassified(String),
-}
 
 /// OpenFGA names more or fewer of those who hold the relation as everybody.
 const BESIDE_EVERYBODY: &str = "list-users: who is named beside `T:*`";
@@ -34,22 +24,23 @@ const LEFT_OUT: [&str; 2] = [
 const NAMED: [&str; 2] =
     ["list-users: OpenFGA names who its check denies", "list-objects: OpenFGA names what its check denies"];
 
-impl Class {
-    /// Why two lists of this class, neither of them an error, are no two answers to agree on: each such class is told by
-    /// OpenFGA's own check of every entry that only one of them has.
-    pub(crate) fn excuse(&self) -> Option<&'static str> {
-        let Class::Known(name) = self else { return None };
-        match *name {
-            BESIDE_EVERYBODY => {
-                Some("the same people by OpenFGA's check, some of them named beside everybody")
-            }
-            NOT_ASKED_FOR => Some("OpenFGA lists what the filter does not ask for"),
-            name if LEFT_OUT.contains(&name) || NAMED.contains(&name) => {
-                Some("OpenFGA's list contradicts OpenFGA's check")
-            }
-            _ => None,
+/// Why two lists of this class, neither of them an error, are no two answers to agree on: each such class is told by
+/// OpenFGA's own check of every entry that only one of them has.
+pub(crate) fn excuse(class: &Class) -> Option<&'static str> {
+    let Class::Known(name) = class else { return None };
+    match *name {
+        BESIDE_EVERYBODY => Some("the same people by OpenFGA's check, some of them named beside everybody"),
+        NOT_ASKED_FOR => Some("OpenFGA lists what the filter does not ask for"),
+        name if LEFT_OUT.contains(&name) || NAMED.contains(&name) => {
+            Some("OpenFGA's list contradicts OpenFGA's check")
         }
+        _ => None,
     }
+}
+
+/// Whether two answers are the same.
+pub(crate) fn agrees(_: &Pair<'_>, _: &Question, ours: &Answer, peer: &Answer) -> anyhow::Result<bool> {
+    Ok(ours == peer)
 }
 
 /// Tells the class of a difference.
@@ -128,7 +119,7 @@ pub(crate) fn classify(
         at.and_then(|at| by_checks.get(at)).cloned()
     };
     let is_decided = meant.iter().all(|(_, it)| *it != Truth::Maybe);
-    let verb = crate::verb(&question.ask);
+    let verb = question.ask.verb();
     if !is_ours_meant {
         if verb == "list-users" && ours.is_error() && is_decided && !is_cyclic {
             return Ok(Class::Known(
@@ -277,13 +268,4 @@ pub(crate) fn of_refusal(world: &World, is_schema: bool, by_us: bool, why: &str)
     let who = if by_us { "we" } else { "OpenFGA" };
     let why: String = why.chars().filter(|it| !it.is_ascii_digit()).take(160).collect();
     Class::Unclassified(format!("{who} refuse a {}: {why}", if is_schema { "schema" } else { "tuple" }))
-}
-
-impl fmt::Display for Class {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Class::Known(name) => f.write_str(name),
-            Class::Unclassified(what) => write!(f, "UNCLASSIFIED {what}"),
-        }
-    }
 }

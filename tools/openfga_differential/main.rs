@@ -6,34 +6,51 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
 
-use classify::{Class, classify};
 use generate::Options;
-use judge::Pair;
+use plain::is_plain;
 use report::Report;
-use shrink::{Difference, shrink};
-use side::{NoAnswer, Refusal, Side};
-use world::{Ask, Question, World};
+use run::one;
+use server::NoAnswer;
+use shrink::shrink;
+use side::Side;
 
+#[path = "../differential/answer.rs"]
+mod answer;
+#[path = "../differential/class.rs"]
+mod class;
 mod classify;
+#[path = "../differential/generate.rs"]
 mod generate;
+#[path = "../differential/judge.rs"]
 mod judge;
+#[path = "../differential/meaning.rs"]
 mod meaning;
 mod plain;
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../../tests/judge/random.rs"]
 mod random;
+#[path = "../differential/report.rs"]
 mod report;
+#[path = "../differential/run.rs"]
+mod run;
+#[path = "../differential/server.rs"]
+mod server;
+#[path = "../differential/shrink.rs"]
 mod shrink;
 mod side;
+#[path = "../differential/values.rs"]
 mod values;
+#[path = "../differential/world.rs"]
 mod world;
+
+/// What the other side is called.
+const PEER: &str = "OpenFGA";
 
 /// Put random questions to OpenFGA and to Stonetown; name every difference.
 #[derive(Debug, Parser)]
@@ -106,7 +123,17 @@ fn main() -> ExitCode {
 fn run(cli: &Cli) -> anyhow::Result<bool> {
     let (ours, peer) = (Side::new(&cli.url), Side::new(&cli.peer));
     // The tool writes tuples under the schema, so all of them have to count.
-    let options = Options { cycles: cli.cycles, deep: cli.deep, stale: !peer.is_tool(), plain: cli.plain };
+    let options = Options {
+        cycles: cli.cycles,
+        deep: cli.deep,
+        stale: !peer.is_tool(),
+        contextual: true,
+        small: false,
+        ends: false,
+        simple: false,
+        beyond_63_bits: !cli.plain,
+        users: if cli.plain { is_plain } else { |_, _, _, _| true },
+    };
     let mut report = Report::default();
     let mut seed = cli.seed;
     while report.questions < cli.questions {
@@ -140,72 +167,5 @@ fn run(cli: &Cli) -> anyhow::Result<bool> {
     Ok(report.unclassified() == 0)
 }
 
-/// Asks about one world.
-fn one(
-    ours: &Side,
-    peer: &Side,
-    seed: u64,
-    mut world: World,
-    questions: &[Question],
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let (with_us, with_peer) = loop {
-        match (ours.prepare(&world)?, peer.prepare(&world)?) {
-            (Ok(with_us), Ok(with_peer)) => break (with_us, with_peer),
-            // The tool does not tell a schema from tuples, and does not look at conditions that nothing carries.
-            _ if peer.is_tool() => return Ok(()),
-            (Err(Refusal::Tuple(one, mine)), Err(Refusal::Tuple(two, theirs))) => {
-                // Whichever comes first may be refused by one only; then the next round tells.
-                let (at, message) = if one <= two { (one, mine) } else { (two, theirs) };
-                if one != two {
-                    report.refused(seed, &world, Some(at), one < two, &message);
-                }
-                world.tuples.remove(at);
-            }
-            (Err(Refusal::Tuple(at, message)), Ok(_)) => {
-                report.refused(seed, &world, Some(at), true, &message);
-                world.tuples.remove(at);
-            }
-            (Ok(_), Err(Refusal::Tuple(at, message))) => {
-                report.refused(seed, &world, Some(at), false, &message);
-                world.tuples.remove(at);
-            }
-            (Err(Refusal::Schema(_)), Err(Refusal::Schema(_))) => return Ok(()),
-            (Err(Refusal::Schema(message)), _) => {
-                report.refused(seed, &world, None, true, &message);
-                return Ok(());
-            }
-            (_, Err(Refusal::Schema(message))) => {
-                report.refused(seed, &world, None, false, &message);
-                return Ok(());
-            }
-        }
-    };
-    report.worlds += 1;
-    let pair = Pair { world: &world, ours: (ours, with_us), peer: (peer, with_peer) };
-    for (question, (our_answer, peer_answer)) in questions.iter().zip(pair.ask(questions)?) {
-        report.asked(&question.ask, &our_answer, &peer_answer);
-        if our_answer == peer_answer {
-            continue;
-        }
-        let class = classify(&pair, question, &our_answer, &peer_answer)?;
-        let (world, question) = (world.clone(), question.clone());
-        report.differs(seed, Difference { world, question, ours: our_answer, peer: peer_answer, class });
-    }
-    Ok(())
-}
-
 /// Worlds between two lines of progress.
 const PROGRESS: u64 = 50;
-
-/// Counts by class.
-type Counts = BTreeMap<Class, usize>;
-
-/// The name of what is asked.
-fn verb(ask: &Ask) -> &'static str {
-    match ask {
-        Ask::Check { .. } => "check",
-        Ask::Objects { .. } => "list-objects",
-        Ask::Users { .. } => "list-users",
-    }
-}

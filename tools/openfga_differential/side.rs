@@ -1,102 +1,27 @@
 //! The two that are asked: a server by URL, or the official tool with the engine that it has inside.
 
-use std::collections::BTreeSet;
-use std::fmt;
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use serde_json::{Value, json};
-use stonetown::tuple::StoreId;
-use ureq::Agent;
 
+use crate::answer::{Answer, Refusal};
+use crate::server::{Server, Stored, filter_json};
 use crate::world::{Ask, Question, Tuple, World};
 
-/// Tuples of one write.
-const WRITE_TUPLES: usize = 40;
-
-/// How long an answer is waited for.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(12);
-
-/// Seconds that a server may take to start again.
-const STARTS_MAX: u32 = 120;
-
-/// What was answered.
-#[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    /// Of a check.
-    Allowed(bool),
-    /// Of a list, without its order.
-    List(BTreeSet<String>),
-    /// The code of an error, and its text.
-    Error(String, String),
-}
-
-impl Answer {
-    /// Whether it is an error.
-    pub(crate) fn is_error(&self) -> bool {
-        matches!(self, Answer::Error(..))
-    }
-
-    /// The text of an error.
-    pub(crate) fn message(&self) -> &str {
-        if let Answer::Error(_, message) = self { message } else { "" }
-    }
-}
-
-impl PartialEq for Answer {
-    /// Of errors, the code counts alone.
-    fn eq(&self, other: &Answer) -> bool {
-        match (self, other) {
-            (Answer::Allowed(one), Answer::Allowed(two)) => one == two,
-            (Answer::List(one), Answer::List(two)) => one == two,
-            (Answer::Error(one, _), Answer::Error(two, _)) => one == two,
-            _ => false,
-        }
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Answer::Allowed(true) => f.write_str("yes"),
-            Answer::Allowed(false) => f.write_str("no"),
-            Answer::List(all) => write!(f, "[{}]", all.iter().cloned().collect::<Vec<_>>().join(", ")),
-            Answer::Error(code, message) => write!(f, "error {code}: {message}"),
-        }
-    }
-}
-
-/// A server that did not answer: it works for too long, or is gone.
-#[derive(Debug, thiserror::Error)]
-#[error("no answer from {0}")]
-pub(crate) struct NoAnswer(String);
-
 /// A world as one of the two has it.
-pub(crate) struct Prepared {
-    store: String,
-    model: String,
-}
-
-/// Why a world could not be made.
-#[derive(Debug, Clone)]
-pub(crate) enum Refusal {
-    /// Its schema.
-    Schema(String),
-    /// One of its tuples, by number.
-    Tuple(usize, String),
+pub(crate) enum Prepared {
+    /// A server.
+    Stored(Stored),
+    /// The tool, which makes its own for every run.
+    Nowhere,
 }
 
 /// One of the two.
 pub(crate) enum Side {
     /// A server.
-    Server {
-        /// Where.
-        url: String,
-        /// How it is reached.
-        agent: Agent,
-    },
+    Server(Server),
     /// The official tool.
     Tool(PathBuf),
 }
@@ -104,72 +29,36 @@ pub(crate) enum Side {
 impl Side {
     /// From `http://…` or `fga:PATH`.
     pub(crate) fn new(place: &str) -> Side {
-        if let Some(path) = place.strip_prefix("fga:") {
-            return Side::Tool(path.into());
+        match place.strip_prefix("fga:") {
+            Some(path) => Side::Tool(path.into()),
+            None => Side::Server(Server::new(place)),
         }
-        let timeout = Some(ANSWER_TIME_MAX);
-        let agent =
-            Agent::config_builder().http_status_as_error(false).timeout_global(timeout).build().into();
-        Side::Server { url: place.trim_end_matches('/').to_owned(), agent }
     }
 
-    /// Whether it is the official tool.
+    /// Whether it is the official tool: it does not tell a schema from tuples, and does not look at conditions that
+    /// nothing carries.
     pub(crate) fn is_tool(&self) -> bool {
         matches!(self, Side::Tool(_))
     }
 
     /// Waits for a server that is being started again.
     pub(crate) fn wait(&self) -> anyhow::Result<()> {
-        let Side::Server { url, agent } = self else { return Ok(()) };
-        for _ in 0..STARTS_MAX {
-            if agent.get(format!("{url}/healthz")).call().is_ok_and(|it| it.status() == 200) {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_secs(1));
+        match self {
+            Side::Server(server) => server.wait(),
+            Side::Tool(_) => Ok(()),
         }
-        bail!("{url} is gone")
     }
 
     /// Makes a store of a world.
     pub(crate) fn prepare(&self, world: &World) -> anyhow::Result<Result<Prepared, Refusal>> {
-        let store = StoreId::generate().to_string();
-        if self.is_tool() {
-            // It makes its own for every run; an empty one tells whether the schema is taken.
-            let refusal = self.run(world, &[])?.err().map(Refusal::Schema);
-            return Ok(refusal.map_or(Ok(Prepared { store, model: String::new() }), Err));
-        }
-        let model = |schema: &Value| -> anyhow::Result<Result<String, Refusal>> {
-            let (status, answer) = self.post(&store, "authorization-models", schema)?;
-            if status < 300 {
-                return Ok(Ok(answer["authorization_model_id"].as_str().unwrap_or_default().to_owned()));
-            }
-            Ok(Err(Refusal::Schema(answer["message"].as_str().unwrap_or_default().to_owned())))
-        };
-        if let Err(refusal) = model(&world.schema())? {
-            return Ok(Err(refusal));
-        }
-        // Under the schema itself, some of them could not be written.
-        let permissive = match model(&world.permissive())? {
-            Ok(permissive) => permissive,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let write = |tuples: &[Tuple]| -> anyhow::Result<Option<String>> {
-            let tuples: Vec<Value> = tuples.iter().map(Tuple::to_json).collect();
-            let body = json!({ "writes": { "tuple_keys": tuples }, "authorization_model_id": permissive });
-            let (status, answer) = self.post(&store, "write", &body)?;
-            Ok((status >= 300).then(|| answer["message"].as_str().unwrap_or_default().to_owned()))
-        };
-        for (chunk, tuples) in world.tuples.chunks(WRITE_TUPLES).enumerate() {
-            if write(tuples)?.is_none() {
-                continue;
-            }
-            for (at, tuple) in tuples.iter().enumerate() {
-                if let Some(message) = write(std::slice::from_ref(tuple))? {
-                    return Ok(Err(Refusal::Tuple(chunk * WRITE_TUPLES + at, message)));
-                }
+        match self {
+            Side::Server(server) => Ok(server.prepare(world)?.map(Prepared::Stored)),
+            // An empty run tells whether the schema is taken.
+            Side::Tool(_) => {
+                let refusal = self.run(world, &[])?.err().map(Refusal::Schema);
+                Ok(refusal.map_or(Ok(Prepared::Nowhere), Err))
             }
         }
-        Ok(model(&world.schema())?.map(|model| Prepared { store, model }))
     }
 
     /// The answers, one for each question.
@@ -190,61 +79,12 @@ impl Side {
                 }
             };
         }
-        questions.iter().map(|it| self.ask_server(prepared, it)).collect()
-    }
-
-    fn ask_server(&self, prepared: &Prepared, question: &Question) -> anyhow::Result<Answer> {
-        let contextual: Vec<Value> = question.contextual.iter().map(Tuple::to_json).collect();
-        let mut body = json!({ "authorization_model_id": prepared.model });
-        if let Some(context) = &question.context {
-            body["context"] = Value::Object(context.clone());
+        match (self, prepared) {
+            (Side::Server(server), Prepared::Stored(stored)) => {
+                questions.iter().map(|it| server.ask(stored, it)).collect()
+            }
+            _ => bail!("not prepared"),
         }
-        body["contextual_tuples"] = json!({ "tuple_keys": contextual });
-        let verb = match &question.ask {
-            Ask::Check { object, relation, user } => {
-                body["tuple_key"] = json!({ "object": object, "relation": relation, "user": user });
-                "check"
-            }
-            Ask::Objects { of, relation, user } => {
-                body["type"] = json!(of);
-                body["relation"] = json!(relation);
-                body["user"] = json!(user);
-                "list-objects"
-            }
-            Ask::Users { object, relation, filter } => {
-                let (of, id) = object.split_once(':').unwrap_or((object, ""));
-                body["object"] = json!({ "type": of, "id": id });
-                body["relation"] = json!(relation);
-                body["user_filters"] = json!([filter_json(filter)]);
-                body["contextual_tuples"] = json!(contextual);
-                "list-users"
-            }
-        };
-        let (status, answer) = self.post(&prepared.store, verb, &body)?;
-        if status >= 300 {
-            let text = |key: &str| answer[key].as_str().unwrap_or_default().to_owned();
-            return Ok(Answer::Error(text("code"), text("message")));
-        }
-        Ok(match &question.ask {
-            Ask::Check { .. } => Answer::Allowed(answer["allowed"] == json!(true)),
-            Ask::Objects { .. } => {
-                let all = answer["objects"].as_array().cloned().unwrap_or_default();
-                Answer::List(all.iter().filter_map(|it| Some(it.as_str()?.to_owned())).collect())
-            }
-            Ask::Users { .. } => {
-                let all = answer["users"].as_array().cloned().unwrap_or_default();
-                Answer::List(all.iter().map(user_text).collect())
-            }
-        })
-    }
-
-    fn post(&self, store: &str, verb: &str, body: &Value) -> anyhow::Result<(u16, Value)> {
-        let Side::Server { url, agent } = self else { bail!("the tool has no address") };
-        let url = format!("{url}/stores/{store}/{verb}");
-        let mut response = agent.post(&url).send_json(body).map_err(|_| NoAnswer(url.clone()))?;
-        let status = response.status().as_u16();
-        let answer = response.body_mut().read_json().with_context(|| format!("answer of {url}"))?;
-        Ok((status, answer))
     }
 
     /// Runs the official tool's tests: each expects what cannot be, so that it tells what it found.
@@ -290,13 +130,6 @@ impl Side {
             }
         }
         Ok(Ok(answers))
-    }
-}
-
-fn filter_json(filter: &str) -> Value {
-    match filter.split_once('#') {
-        Some((of, relation)) => json!({ "type": of, "relation": relation }),
-        None => json!({ "type": filter }),
     }
 }
 
@@ -357,15 +190,4 @@ fn answer_of(got: &str) -> Answer {
             Answer::List(list.split_whitespace().map(str::to_owned).collect())
         }
     }
-}
-
-fn user_text(user: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("?").to_owned();
-    if let Some(object) = user.get("object") {
-        return format!("{}:{}", text(&object["type"]), text(&object["id"]));
-    }
-    if let Some(userset) = user.get("userset") {
-        return format!("{}:{}#{}", text(&userset["type"]), text(&userset["id"]), text(&userset["relation"]));
-    }
-    format!("{}:*", text(&user["wildcard"]["type"]))
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::classify::{Class, classify};
+use crate::answer::Answer;
+use crate::class::Class;
+use crate::classify::{agrees, classify};
 use crate::judge::Pair;
-use crate::side::{Answer, Side};
+use crate::side::Side;
 use crate::world::{Question, Rewrite, World};
 
 /// How long one is made smaller.
@@ -19,7 +21,7 @@ pub(crate) struct Difference {
     pub(crate) question: Question,
     /// Our answer.
     pub(crate) ours: Answer,
-    /// OpenFGA's.
+    /// Theirs.
     pub(crate) peer: Answer,
     /// What it is.
     pub(crate) class: Class,
@@ -28,7 +30,7 @@ pub(crate) struct Difference {
 impl Difference {
     /// Whether one of the answers is an error.
     pub(crate) fn has_error(&self) -> bool {
-        self.ours.is_error() || self.peer.is_error()
+        self.ours.is_error() || self.peer.is_error() || self.peer.is_undecided()
     }
 }
 
@@ -68,7 +70,7 @@ fn difference(
     let pair = Pair { world: &world, ours: (ours, with_us), peer: (peer, with_peer) };
     let answers = pair.ask(std::slice::from_ref(&question))?;
     let Some((our_answer, peer_answer)) = answers.into_iter().next() else { return Ok(None) };
-    if our_answer == peer_answer {
+    if agrees(&pair, &question, &our_answer, &peer_answer)? {
         return Ok(None);
     }
     let class = classify(&pair, &question, &our_answer, &peer_answer)?;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use stonetown::schema::Tree;
 
@@ -46,6 +47,8 @@ pub(crate) struct Restriction {
     pub(crate) shape: Shape,
     /// The condition it must carry.
     pub(crate) condition: Option<String>,
+    /// Whether its tuples end. Only SpiceDB's schemas say so.
+    pub(crate) ends: bool,
 }
 
 /// The shape of a subject.
@@ -93,6 +96,7 @@ pub(crate) struct Condition {
 }
 
 /// Types with relations.
+#[allow(dead_code, reason = "of OpenFGA")]
 type Places = BTreeSet<(String, String)>;
 
 /// A tuple.
@@ -106,6 +110,8 @@ pub(crate) struct Tuple {
     pub(crate) user: String,
     /// The name of a condition, and its context.
     pub(crate) condition: Option<(String, Map<String, Value>)>,
+    /// The second since 1970 from which on it does not count.
+    pub(crate) ends: Option<i64>,
 }
 
 /// A question.
@@ -151,6 +157,17 @@ pub(crate) enum Ask {
     },
 }
 
+impl Ask {
+    /// Its name.
+    pub(crate) fn verb(&self) -> &'static str {
+        match self {
+            Ask::Check { .. } => "check",
+            Ask::Objects { .. } => "list-objects",
+            Ask::Users { .. } => "list-users",
+        }
+    }
+}
+
 /// The type of `user:anne`, `user:*`, `team:1#member`.
 pub(crate) fn type_of(subject: &str) -> &str {
     subject.split_once(':').map_or(subject, |(name, _)| name)
@@ -173,6 +190,7 @@ impl World {
     }
 
     /// Whether every relation can be held by somebody, and none hangs on itself on the same object, whatever the tuples.
+    #[allow(dead_code, reason = "of OpenFGA")]
     pub(crate) fn is_sound(&self) -> bool {
         let all = || self.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it)));
         // By going round until nothing more is found.
@@ -260,7 +278,9 @@ impl World {
                 .relations
                 .iter()
                 .map(|it| {
-                    let allowed: Vec<Value> = it.restrictions.iter().map(Restriction::to_json).collect();
+                    let mut allowed: Vec<Value> = it.restrictions.iter().map(Restriction::to_json).collect();
+                    // Those whose tuples end are no others here.
+                    allowed.dedup();
                     (&it.name, json!({ "directly_related_user_types": allowed }))
                 })
                 .collect();
@@ -280,8 +300,9 @@ impl World {
                 let mut allowed: BTreeSet<Restriction> =
                     self.tuples.iter().filter(on_it).map(Restriction::of).collect();
                 let first = self.types.first().map(|it| it.name.clone()).unwrap_or_default();
-                allowed.insert(Restriction { of: first, shape: Shape::Object, condition: None });
-                let allowed: Vec<Value> = allowed.iter().map(Restriction::to_json).collect();
+                allowed.insert(Restriction { of: first, shape: Shape::Object, condition: None, ends: false });
+                let mut allowed: Vec<Value> = allowed.iter().map(Restriction::to_json).collect();
+                allowed.dedup();
                 rewrites.insert(&relation.name, json!({ "this": {} }));
                 metadata.insert(&relation.name, json!({ "directly_related_user_types": allowed }));
             }
@@ -318,6 +339,7 @@ impl Restriction {
             of: type_of(&tuple.user).to_owned(),
             shape: shape_of(&tuple.user),
             condition: tuple.condition.as_ref().map(|(name, _)| name.clone()),
+            ends: tuple.ends.is_some(),
         }
     }
 
@@ -428,7 +450,19 @@ impl Tuple {
         if let Some((name, context)) = &self.condition {
             json["condition"] = json!({ "name": name, "context": context });
         }
+        if let Some(end) = self.end() {
+            json["expires_at"] = json!(end.to_string());
+        }
         json
+    }
+
+    fn end(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.ends?).ok()
+    }
+
+    /// Whether its time is over.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end().is_some_and(|it| it <= Timestamp::now())
     }
 
     /// Whether both say the same but for the condition.
@@ -440,8 +474,11 @@ impl Tuple {
 impl fmt::Display for Tuple {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}#{}@{}", self.object, self.relation, self.user)?;
-        match &self.condition {
-            Some((name, context)) => write!(f, " with {name} {}", Value::Object(context.clone())),
+        if let Some((name, context)) = &self.condition {
+            write!(f, " with {name} {}", Value::Object(context.clone()))?;
+        }
+        match self.end() {
+            Some(end) => write!(f, " until {end}"),
             None => Ok(()),
         }
     }

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::answer::Answer;
 use crate::meaning::{Fact, Meaning, Truth};
-use crate::side::{Answer, Prepared, Side};
+use crate::side::{Prepared, Side};
 use crate::world::{
     Ask, Question, Relation, Restriction, Rewrite, Shape, Tuple, Type, World, is_wildcard, type_of,
 };
@@ -15,7 +16,7 @@ pub(crate) struct Pair<'w> {
     pub(crate) world: &'w World,
     /// We.
     pub(crate) ours: (&'w Side, Prepared),
-    /// OpenFGA.
+    /// They.
     pub(crate) peer: (&'w Side, Prepared),
 }
 
@@ -35,7 +36,7 @@ pub(crate) struct Outcome {
     pub(crate) tuple: Tuple,
     /// With us.
     pub(crate) ours: Answer,
-    /// With OpenFGA.
+    /// With them.
     pub(crate) peer: Answer,
 }
 
@@ -74,6 +75,7 @@ pub(crate) fn outcomes(
         of: "user".to_owned(),
         shape: Shape::Object,
         condition: Some(it.name.clone()),
+        ends: false,
     });
     let relation =
         Relation { name: "it".to_owned(), restrictions: restrictions.collect(), rewrite: Rewrite::Direct };
@@ -92,6 +94,7 @@ pub(crate) fn outcomes(
                 relation: "it".to_owned(),
                 user: "user:1".to_owned(),
                 condition: it.condition.clone(),
+                ends: None,
             })
             .collect(),
     };
@@ -124,6 +127,7 @@ pub(crate) fn meaning<'w>(
     of: fn(&Outcome) -> &Answer,
 ) -> Meaning<'w> {
     let truth = |tuple: &Tuple| match &tuple.condition {
+        _ if tuple.is_over() => Truth::No,
         None => Truth::Yes,
         Some(_) => outcomes.iter().find(|it| it.tuple == *tuple).map_or(Truth::Maybe, |it| truth_of(of(it))),
     };

@@ -22,7 +22,8 @@ pub(crate) enum Truth {
 }
 
 impl Truth {
-    fn not(self) -> Truth {
+    /// The opposite.
+    pub(crate) fn not(self) -> Truth {
         match self {
             Truth::No => Truth::Yes,
             Truth::Maybe => Truth::Maybe,
@@ -46,6 +47,8 @@ pub(crate) struct Fact {
 pub(crate) struct Meaning<'w> {
     world: &'w World,
     facts: Vec<Fact>,
+    /// Whether `team:*` stands for `team:1#member` too.
+    has_usersets_in_everybody: bool,
 }
 
 /// A relation of an object.
@@ -63,18 +66,39 @@ impl<'w> Meaning<'w> {
     /// Facts under a schema; those that do not count are left out.
     pub(crate) fn new(world: &'w World, facts: Vec<Fact>) -> Meaning<'w> {
         let facts = facts.into_iter().filter(|it| world.counts(&it.tuple)).collect();
-        Meaning { world, facts }
+        Meaning { world, facts, has_usersets_in_everybody: false }
+    }
+
+    /// The same, with `team:*` standing for usersets of teams too.
+    #[allow(dead_code, reason = "of SpiceDB")]
+    pub(crate) fn with_usersets_in_everybody(&self) -> Meaning<'w> {
+        Meaning { facts: self.facts.clone(), has_usersets_in_everybody: true, ..*self }
+    }
+
+    /// The same without some facts.
+    #[allow(dead_code, reason = "of SpiceDB")]
+    pub(crate) fn without(&self, is_gone: impl Fn(&Tuple) -> bool) -> Meaning<'w> {
+        let facts = self.facts.iter().filter(|it| !is_gone(&it.tuple)).cloned().collect();
+        Meaning { facts, ..*self }
+    }
+
+    /// The same with another truth of some tuples.
+    #[allow(dead_code, reason = "of SpiceDB")]
+    pub(crate) fn with(&self, truth: impl Fn(&Tuple) -> Option<Truth>) -> Meaning<'w> {
+        let other = |it: &Fact| Fact { truth: truth(&it.tuple).unwrap_or(it.truth), ..it.clone() };
+        Meaning { facts: self.facts.iter().map(other).collect(), ..*self }
     }
 
     /// The same without the tuples that name everybody.
     pub(crate) fn without_wildcards(&self) -> Meaning<'w> {
         let facts = self.facts.iter().filter(|it| !is_wildcard(&it.tuple.user)).cloned().collect();
-        Meaning { world: self.world, facts }
+        Meaning { facts, ..*self }
     }
 
     /// The same without the stored tuples that a contextual one has the key of.
+    #[allow(dead_code, reason = "of OpenFGA")]
     pub(crate) fn without_hidden(&self) -> Meaning<'w> {
-        Meaning { world: self.world, facts: self.facts.iter().filter(|it| !it.is_hidden).cloned().collect() }
+        Meaning { facts: self.facts.iter().filter(|it| !it.is_hidden).cloned().collect(), ..*self }
     }
 
     /// Whether the subject holds the relation; none if it would take too long to find out.
@@ -108,7 +132,7 @@ impl<'w> Meaning<'w> {
             for (bit, at) in maybes.iter().enumerate() {
                 facts[*at].truth = if way >> bit & 1 == 1 { Truth::Yes } else { Truth::No };
             }
-            let one = Meaning { world: self.world, facts };
+            let one = Meaning { facts, ..*self };
             found.insert(one.well_founded(object, relation, subject));
         }
         Some(match (found.contains(&true), found.contains(&false)) {
@@ -243,7 +267,10 @@ impl<'w> Meaning<'w> {
                 if is_one && fact.is_hidden { Truth::No } else { Truth::Yes }
             } else if let Some((object, relation)) = userset(user) {
                 self.node(object, relation, subject, others, negated)
-            } else if is_wildcard(user) && is_one && type_of(user) == type_of(subject) {
+            } else if is_wildcard(user)
+                && (is_one || self.has_usersets_in_everybody && !is_wildcard(subject))
+                && type_of(user) == type_of(subject)
+            {
                 Truth::Yes
             } else {
                 Truth::No
@@ -272,6 +299,7 @@ pub(crate) struct Surroundings {
     /// Whether some hang on themselves.
     pub(crate) is_cyclic: bool,
     /// The most hops on a way without a cycle: 0 if there is one.
+    #[allow(dead_code, reason = "of OpenFGA")]
     pub(crate) hops: usize,
 }
 

@@ -6,11 +6,10 @@ use stonetown::schema::read_json;
 
 use crate::judge::checks;
 use crate::meaning::{Fact, Meaning, Truth, is_acyclic};
-use crate::plain::is_plain;
 use crate::random::Random;
 use crate::values;
 use crate::world::{
-    Ask, Question, Relation, Restriction, Rewrite, Shape, Tuple, Type, World, type_of, userset,
+    Ask, Question, Relation, Restriction, Rewrite, Shape, Tuple, Type, World, is_wildcard, type_of, userset,
 };
 
 /// Types; names that are the beginning of others put stress on keys.
@@ -28,6 +27,11 @@ const DEEP: (usize, usize) = (21, 29);
 
 /// Of a hundred worlds, those with such a chain.
 const DEEP_SHARE: usize = 25;
+/// Of a hundred forms of subjects, those whose tuples end.
+const ENDING: usize = 15;
+/// When tuples end, in seconds since 1970: one that is long over, and one that is far off.
+const ENDED: i64 = 1_577_836_800;
+const ENDS: i64 = 4_070_908_800;
 
 /// What worlds may have.
 #[derive(Debug, Clone, Copy)]
@@ -38,26 +42,37 @@ pub(crate) struct Options {
     pub(crate) deep: bool,
     /// Stored tuples that do not count under the schema.
     pub(crate) stale: bool,
-    /// Of lists of users, only those that [`is_plain`] knows; no whole numbers beyond 63 bits.
-    pub(crate) plain: bool,
+    /// Contextual tuples.
+    pub(crate) contextual: bool,
+    /// Few tuples, so that everything can be asked.
+    pub(crate) small: bool,
+    /// Tuples that end.
+    pub(crate) ends: bool,
+    /// Only conditions and values that every reading of CEL takes, and none of the wrong type.
+    pub(crate) simple: bool,
+    /// Whole numbers beyond 63 bits.
+    pub(crate) beyond_63_bits: bool,
+    /// Which lists of users are asked: of a type's relation, with a filter.
+    pub(crate) users: fn(&World, &str, &str, &str) -> bool,
 }
 
 /// The world of a seed, and questions about it.
 pub(crate) fn world(seed: u64, options: Options, questions: usize) -> (World, Vec<Question>) {
     let random = &mut Random::new(seed);
-    let mut world = schema(random);
+    let mut world = schema(random, options);
     let mut chain_start = None;
     if options.deep && random.chance(DEEP_SHARE) {
-        chain_start = chain(random, &mut world);
+        chain_start = chain(random, &mut world, options);
     }
-    for _ in 0..random.between(8, 30) {
-        if let Some(tuple) = tuple(random, &world, false) {
+    let (fewest, most) = if options.small { (3, 9) } else { (8, 30) };
+    for _ in 0..random.between(fewest, most) {
+        if let Some(tuple) = tuple(random, &world, options, false) {
             lay(&mut world, tuple, options);
         }
     }
     if options.stale && random.chance(30) {
         for _ in 0..random.between(1, 4) {
-            if let Some(tuple) = tuple(random, &world, true) {
+            if let Some(tuple) = tuple(random, &world, options, true) {
                 lay(&mut world, tuple, options);
             }
         }
@@ -84,6 +99,55 @@ pub(crate) fn world(seed: u64, options: Options, questions: usize) -> (World, Ve
     (world, asked)
 }
 
+/// The world of a seed, and every question about it: whatever is named, and one more of each type, everywhere; in one context.
+#[allow(dead_code, reason = "of SpiceDB")]
+pub(crate) fn every(seed: u64, options: Options) -> (World, Vec<Question>) {
+    let (world, _) = world(seed, options, 0);
+    let random = &mut Random::new(!seed);
+    let conditions: Vec<&crate::world::Condition> = world.conditions.iter().collect();
+    let full = if random.chance(60) { 100 } else { 0 };
+    let context = Some(values::context(random, &conditions, full, 0, options.simple));
+    let mut objects: BTreeSet<String> = world.types.iter().map(|it| format!("{}:nobody", it.name)).collect();
+    for tuple in &world.tuples {
+        for name in [&tuple.object, &tuple.user] {
+            let object = userset(name).map_or(name.as_str(), |(object, _)| object);
+            if !is_wildcard(object) {
+                objects.insert(object.to_owned());
+            }
+        }
+    }
+    let relations = |of: &str| {
+        let of = world.types.iter().find(|it| it.name == of);
+        of.into_iter().flat_map(|it| &it.relations).map(|it| it.name.clone()).collect::<Vec<_>>()
+    };
+    let mut subjects: Vec<String> = objects.iter().cloned().collect();
+    for object in &objects {
+        subjects.extend(relations(type_of(object)).into_iter().map(|it| format!("{object}#{it}")));
+    }
+    let mut asks = Vec::new();
+    for of in &world.types {
+        for relation in relations(&of.name) {
+            for user in subjects.iter().cloned() {
+                asks.push(Ask::Objects { of: of.name.clone(), relation: relation.clone(), user });
+            }
+            for object in objects.iter().filter(|it| type_of(it) == of.name) {
+                for user in subjects.iter().cloned() {
+                    asks.push(Ask::Check { object: object.clone(), relation: relation.clone(), user });
+                }
+                for kind in &world.types {
+                    let usersets = relations(&kind.name).into_iter().map(|it| format!("{}#{it}", kind.name));
+                    for filter in usersets.chain([kind.name.clone()]) {
+                        asks.push(Ask::Users { object: object.clone(), relation: relation.clone(), filter });
+                    }
+                }
+            }
+        }
+    }
+    let question = |ask| Question { ask, context: context.clone(), contextual: Vec::new() };
+    let questions = asks.into_iter().map(question).collect();
+    (world, questions)
+}
+
 /// Whether a check would be yes, or a list have an entry, were all conditions true.
 fn may_be_something(world: &World, question: &Question) -> bool {
     let facts = world.tuples.iter().chain(&question.contextual).map(|tuple| Fact {
@@ -100,7 +164,7 @@ fn may_be_something(world: &World, question: &Question) -> bool {
 
 fn lay(world: &mut World, tuple: Tuple, options: Options) {
     let context = tuple.condition.as_ref().map(|(_, it)| it);
-    let is_odd = options.plain && context.is_some_and(values::is_beyond_63_bits);
+    let is_odd = !options.beyond_63_bits && context.is_some_and(values::is_beyond_63_bits);
     if is_odd || world.tuples.iter().any(|it| it.same_key(&tuple)) {
         return;
     }
@@ -111,16 +175,17 @@ fn lay(world: &mut World, tuple: Tuple, options: Options) {
 }
 
 /// A schema that breaks no rule of relations. Its conditions may be refused by either side.
-fn schema(random: &mut Random) -> World {
+fn schema(random: &mut Random, options: Options) -> World {
     loop {
         let mut world = World::default();
         for name in CONDITIONS.iter().take(random.weighted(&[(12, 0), (30, 1), (30, 2), (20, 3), (8, 4)])) {
-            world.conditions.push(values::condition(random, name));
+            world.conditions.push(values::condition(random, name, options.simple));
         }
         let outlines = outlines(random);
         let anywhere = random.chance(12);
         for number in 0..outlines.len() {
-            let filled = Filling { outlines: &outlines, anywhere, number, world: &world }.fill(random);
+            let filled =
+                Filling { outlines: &outlines, anywhere, number, world: &world, options }.fill(random);
             world.types.push(filled);
         }
         let mut bare = world.clone();
@@ -177,6 +242,7 @@ struct Filling<'o> {
     /// Which type.
     number: usize,
     world: &'o World,
+    options: Options,
 }
 
 impl Filling<'_> {
@@ -214,8 +280,9 @@ impl Filling<'_> {
         of: &str,
         shape: &Shape,
     ) {
+        let ends = self.options.ends && random.chance(ENDING);
         let mut add = |condition: Option<String>| {
-            restrictions.insert(Restriction { of: of.to_owned(), shape: shape.clone(), condition });
+            restrictions.insert(Restriction { of: of.to_owned(), shape: shape.clone(), condition, ends });
         };
         let conditions = &self.world.conditions;
         if conditions.is_empty() || random.chance(65) {
@@ -307,7 +374,7 @@ fn object(random: &mut Random, of: &str) -> String {
 }
 
 /// A tuple that counts; a stale one, most often, does not.
-fn tuple(random: &mut Random, world: &World, is_stale: bool) -> Option<Tuple> {
+fn tuple(random: &mut Random, world: &World, options: Options, is_stale: bool) -> Option<Tuple> {
     let mut places = Vec::new();
     for of in &world.types {
         places.extend(of.relations.iter().filter(|it| !it.restrictions.is_empty()).map(|it| (of, it)));
@@ -328,7 +395,7 @@ fn tuple(random: &mut Random, world: &World, is_stale: bool) -> Option<Tuple> {
         }
     }
     let object = object(random, &of.name);
-    Some(written(random, world, object, &relation.name, &restriction))
+    Some(written(random, world, options, object, &relation.name, &restriction))
 }
 
 fn random_place<'w>(random: &mut Random, world: &'w World) -> Option<&'w Relation> {
@@ -340,6 +407,7 @@ fn random_place<'w>(random: &mut Random, world: &'w World) -> Option<&'w Relatio
 fn written(
     random: &mut Random,
     world: &World,
+    options: Options,
     on: String,
     relation: &str,
     restriction: &Restriction,
@@ -351,18 +419,20 @@ fn written(
         Shape::Userset(relation) => format!("{}#{relation}", object(random, of)),
     };
     let condition = world.conditions.iter().find(|it| Some(&it.name) == restriction.condition.as_ref());
+    let wrong = |percent| if options.simple { 0 } else { percent };
     let condition = condition.map(|it| {
         let context = match random.below(10) {
             0..3 => serde_json::Map::new(),
-            _ => values::context(random, &[it], 55, 2),
+            _ => values::context(random, &[it], 55, wrong(2), options.simple),
         };
         (it.name.clone(), context)
     });
-    Tuple { object: on, relation: relation.to_owned(), user, condition }
+    let ends = restriction.ends.then(|| random.chance(50)).map(|is_over| if is_over { ENDED } else { ENDS });
+    Tuple { object: on, relation: relation.to_owned(), user, condition, ends }
 }
 
 /// A chain of usersets or parents about as long as the limit; where it starts.
-fn chain(random: &mut Random, world: &mut World) -> Option<(String, String)> {
+fn chain(random: &mut Random, world: &mut World, options: Options) -> Option<(String, String)> {
     let mut links = Vec::new();
     for of in &world.types {
         for relation in &of.relations {
@@ -382,7 +452,7 @@ fn chain(random: &mut Random, world: &mut World) -> Option<(String, String)> {
     let hops = random.between(DEEP.0, DEEP.1);
     let name = |number: usize| format!("{of}:n{number}");
     for number in 0..hops {
-        let mut tuple = written(random, world, name(number), &relation, &restriction);
+        let mut tuple = written(random, world, options, name(number), &relation, &restriction);
         tuple.user = match &restriction.shape {
             Shape::Userset(relation) => format!("{}#{relation}", name(number + 1)),
             _ => name(number + 1),
@@ -391,7 +461,7 @@ fn chain(random: &mut Random, world: &mut World) -> Option<(String, String)> {
     }
     // Somebody at its end, and in places along it.
     for number in [hops, hops, hops, hops / 2] {
-        if let Some(mut tuple) = tuple(random, world, false)
+        if let Some(mut tuple) = tuple(random, world, options, false)
             && type_of(&tuple.object) == of
         {
             tuple.object = name(number);
@@ -416,16 +486,17 @@ fn question(
     start: Option<&(String, String)>,
 ) -> Option<Question> {
     let mut contextual: Vec<Tuple> = Vec::new();
-    if random.chance(20) {
+    if options.contextual && random.chance(20) {
         for _ in 0..random.between(1, 3) {
-            let mut tuple = tuple(random, world, false)?;
+            let mut tuple = tuple(random, world, options, false)?;
             if !world.tuples.is_empty() && random.chance(12) {
                 // One that is stored, perhaps with another condition.
                 let stored = random.pick(&world.tuples).clone();
                 if world.counts(&stored) {
                     let condition = stored.condition.as_ref().map(|(name, _)| name);
                     let of = world.conditions.iter().find(|it| Some(&it.name) == condition);
-                    let context = of.map(|it| (it.name.clone(), values::context(random, &[it], 55, 0)));
+                    let context =
+                        of.map(|it| (it.name.clone(), values::context(random, &[it], 55, 0, options.simple)));
                     tuple = Tuple { condition: context, ..stored };
                 }
             }
@@ -438,10 +509,11 @@ fn question(
         }
     }
     let all: Vec<&crate::world::Condition> = world.conditions.iter().collect();
+    let wrong = |percent| if options.simple { 0 } else { percent };
     let context = match random.below(10) {
         0..2 => None,
-        2..7 => Some(values::context(random, &all, 100, 4)),
-        _ => Some(values::context(random, &all, 30, 12)),
+        2..7 => Some(values::context(random, &all, 100, wrong(4), options.simple)),
+        _ => Some(values::context(random, &all, 30, wrong(12), options.simple)),
     };
     let places: Vec<(&str, &Relation)> =
         world.types.iter().flat_map(|of| of.relations.iter().map(|it| (&*of.name, it))).collect();
@@ -471,14 +543,14 @@ fn question(
                     if random.chance(75) { format!("{of}#{}", relation.name) } else { of.to_owned() }
                 }
             };
-            if options.plain && !is_plain(world, &of, &relation, &filter) {
+            if !(options.users)(world, &of, &relation, &filter) {
                 return None;
             }
             Ask::Users { object: on, relation, filter }
         }
     };
     let contexts = contextual.iter().filter_map(|it| Some(&it.condition.as_ref()?.1)).chain(&context);
-    if options.plain && contexts.into_iter().any(values::is_beyond_63_bits) {
+    if !options.beyond_63_bits && contexts.into_iter().any(values::is_beyond_63_bits) {
         return None;
     }
     Some(Question { ask, context, contextual })

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::classify::Class;
+use crate::PEER;
+use crate::answer::Answer;
+use crate::class::Class;
+use crate::server::NoAnswer;
 use crate::shrink::Difference;
-use crate::side::{Answer, NoAnswer};
 use crate::world::{Ask, World};
-use crate::{Counts, verb};
 
 /// Worlds of a class that are made smaller, to find the smallest.
 const EXAMPLES: usize = 1;
@@ -27,7 +28,7 @@ pub(crate) struct Report {
     classes: BTreeMap<Class, (usize, usize)>,
     examples: BTreeMap<Class, Vec<(u64, Difference)>>,
     /// Schemas and tuples that one takes and the other does not.
-    refusals: Counts,
+    refusals: BTreeMap<Class, usize>,
     refused: BTreeMap<Class, String>,
 }
 
@@ -36,6 +37,7 @@ impl Report {
     pub(crate) fn asked(&mut self, ask: &Ask, ours: &Answer, peer: &Answer) {
         self.questions += 1;
         let kind = match (ours, peer) {
+            (Answer::Error(..), it) if it.is_undecided() => "undecided",
             (Answer::Error(..), Answer::Error(..)) => "error twice",
             (Answer::Error(..), _) | (_, Answer::Error(..)) => "error once",
             (Answer::Allowed(true), _) => "yes",
@@ -43,7 +45,7 @@ impl Report {
             (Answer::List(all), _) if all.is_empty() => "empty",
             (Answer::List(_), _) => "list",
         };
-        *self.kinds.entry((verb(ask), kind)).or_default() += 1;
+        *self.kinds.entry((ask.verb(), kind)).or_default() += 1;
     }
 
     /// Takes a difference.
@@ -60,7 +62,7 @@ impl Report {
 
     /// Takes a schema or a tuple that only one of both refuses.
     pub(crate) fn refused(&mut self, seed: u64, world: &World, tuple: Option<usize>, by_us: bool, why: &str) {
-        let who = if by_us { "we" } else { "OpenFGA" };
+        let who = if by_us { "we" } else { PEER };
         let what = match tuple.and_then(|at| world.tuples.get(at)) {
             Some(tuple) => tuple.to_string(),
             None => world.text(),
@@ -116,7 +118,7 @@ impl fmt::Display for Report {
         writeln!(f, "{all} differences, {decided} of them between two answers that are no errors")?;
         let mut excuses: BTreeMap<&str, usize> = BTreeMap::new();
         for (class, (_, decided)) in &self.classes {
-            if let Some(excuse) = class.excuse() {
+            if let Some(excuse) = crate::classify::excuse(class) {
                 *excuses.entry(excuse).or_default() += decided;
             }
         }
@@ -136,7 +138,8 @@ impl fmt::Display for Report {
             for (seed, it) in examples {
                 writeln!(f, "\n--- {class} (seed {seed})\n{}", it.world.text())?;
                 it.world.tuples.iter().try_for_each(|tuple| writeln!(f, "{tuple}"))?;
-                writeln!(f, "{}\n  OpenFGA: {}\n  we:      {}", it.question, it.peer, it.ours)?;
+                let width = PEER.len() + 1;
+                writeln!(f, "{}\n  {PEER}: {}\n  {:<width$} {}", it.question, it.peer, "we:", it.ours)?;
             }
         }
         for (class, example) in &self.refused {

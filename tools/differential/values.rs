@@ -24,22 +24,35 @@ const KINDS: [&str; 16] = [
     "map<bool>",
     "list<timestamp>",
 ];
+/// Those of them that a simple condition has: SpiceDB's `uint` is CEL's `int`.
+const SIMPLE: [&str; 8] =
+    ["string", "int", "double", "bool", "duration", "timestamp", "list<string>", "map<int>"];
+/// Terms that not every reading of CEL takes: they compare numbers of different types, or something with null.
+const UNCOMMON: [&str; 4] = ["X < 2.5", "X > 3", "X > 2", "X != null"];
 /// All conditions draw from the same names, so that a value may fit one and not the other.
 const NAMES: [&str; 4] = ["x", "y", "z", "when"];
 
-/// A random condition.
-pub(crate) fn condition(random: &mut Random, name: &str) -> Condition {
+/// A random condition; a simple one has types and terms that every reading of CEL takes.
+pub(crate) fn condition(random: &mut Random, name: &str, simple: bool) -> Condition {
     let mut names = NAMES.to_vec();
     random.shuffle(&mut names);
     names.truncate(random.weighted(&[(55, 1), (35, 2), (10, 3)]));
-    let parameters: Vec<(String, &'static str)> =
-        names.into_iter().map(|name| (name.to_owned(), kind(random))).collect();
-    let mut terms: Vec<String> = parameters.iter().map(|(name, kind)| term(random, name, kind)).collect();
+    let parameters: Vec<(String, &'static str)> = names
+        .into_iter()
+        .map(|name| {
+            let kind = kind(random, simple);
+            // A simple one has no value that fits another.
+            let of = kind.replace(|it: char| !it.is_ascii_alphanumeric(), "");
+            (if simple { format!("{name}_{of}") } else { name.to_owned() }, kind)
+        })
+        .collect();
+    let mut terms: Vec<String> =
+        parameters.iter().map(|(name, kind)| term(random, name, kind, simple)).collect();
     if random.chance(15) {
         let (name, kind) = random.pick(&parameters);
-        terms.push(term(random, name, kind));
+        terms.push(term(random, name, kind, simple));
     }
-    if random.chance(5) {
+    if !simple && random.chance(5) {
         // A parameter that is declared only.
         terms.truncate(1);
     }
@@ -59,13 +72,16 @@ pub(crate) fn condition(random: &mut Random, name: &str) -> Condition {
     Condition { name: name.to_owned(), parameters, expression }
 }
 
-fn kind(random: &mut Random) -> &'static str {
+fn kind(random: &mut Random, simple: bool) -> &'static str {
+    if simple {
+        return if random.chance(60) { SIMPLE[random.below(4)] } else { SIMPLE[random.below(SIMPLE.len())] };
+    }
     // The plain ones more often.
     if random.chance(60) { KINDS[random.below(8)] } else { KINDS[random.below(KINDS.len())] }
 }
 
 /// An expression about a parameter.
-fn term(random: &mut Random, x: &str, kind: &str) -> String {
+fn term(random: &mut Random, x: &str, kind: &str, simple: bool) -> String {
     let of: &[&str] = match kind {
         "string" => &[
             "X == \"a\"",
@@ -161,8 +177,22 @@ fn term(random: &mut Random, x: &str, kind: &str) -> String {
         "map<int>" => &["X[\"k\"] > 2", "\"k\" in X && X.k < 5", "X.exists(i, X[i] == 3)", "has(X.j)"],
         _ => &["X[\"k\"]", "\"j\" in X", "has(X.k) && X.k"],
     };
-    // Whole words only: none of the templates has another X.
-    random.pick(of).replace('X', x)
+    loop {
+        let term = random.pick(of);
+        if !simple || !UNCOMMON.contains(term) {
+            // Whole words only: none of the templates has another X.
+            return term.replace('X', x);
+        }
+    }
+}
+
+/// Whether it is a number in a form that not everybody reads.
+fn is_uncommon(kind: &str, value: &Value) -> bool {
+    match kind {
+        "int" | "uint" => !value.is_i64() || value.as_i64().is_some_and(|it| it > 1 << 53),
+        "double" => value.is_string(),
+        _ => false,
+    }
 }
 
 /// A value that fits.
@@ -275,12 +305,14 @@ pub(crate) fn odd(random: &mut Random, kind: &str) -> Value {
     if random.chance(15) { json!(null) } else { random.pick(&of).clone() }
 }
 
-/// A context for these conditions: all parameters, some, some of the wrong type.
+/// A context for these conditions: all parameters, some, some of the wrong type; of numbers, a simple one has what everybody
+/// reads.
 pub(crate) fn context(
     random: &mut Random,
     of: &[&Condition],
     full: usize,
     wrong: usize,
+    simple: bool,
 ) -> Map<String, Value> {
     let mut context = Map::new();
     let is_full = random.chance(full);
@@ -288,8 +320,11 @@ pub(crate) fn context(
     random.shuffle(&mut of);
     for (name, kind) in of.iter().flat_map(|it| &it.parameters) {
         if is_full || random.chance(50) {
-            let value = if random.chance(wrong) { odd(random, kind) } else { value(random, kind) };
-            context.insert(name.clone(), value);
+            let mut fits = if random.chance(wrong) { odd(random, kind) } else { value(random, kind) };
+            while simple && is_uncommon(kind, &fits) {
+                fits = value(random, kind);
+            }
+            context.insert(name.clone(), fits);
         }
     }
     context
