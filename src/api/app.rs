@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, heade
 
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
-use super::load::{AtOnce, Class, Load, Place, be_nice};
+use super::load::{AtOnce, Class, Load, Place};
 use super::quota::{QuotaRates, Quotas};
 use super::translate::{no_schema, unknown_schema};
 use super::watchers::Watchers;
@@ -236,12 +236,12 @@ impl App {
         };
         let (deadline, is_counting) = (self.deadline(class, begun), self.is_counting);
         let of = store.clone().unwrap_or_default();
-        let worked = tokio::task::spawn_blocking(move || {
+        let load = Arc::clone(&self.load);
+        let worked = load.work(class, move || {
             let _place: Place = place;
-            be_nice();
             within(deadline, || work(&self, &of))
         });
-        let (answered, reads) = worked.await.unwrap_or_else(|_| (Err(ApiError::internal()), 0));
+        let (answered, reads) = worked.await.unwrap_or_else(|| (Err(ApiError::internal()), 0));
         let mut response = respond(store.as_deref(), answered, begun);
         if is_counting {
             response.extensions_mut().insert(Cost(1 + reads));

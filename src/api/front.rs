@@ -47,7 +47,7 @@ impl Api {
         let watchers = Arc::new(Watchers::new());
         let told = Arc::clone(&watchers);
         engine.listen(move |store, revision| told.tell(store, revision));
-        let load = Arc::new(Load::new(&limits.at_once, tokio::runtime::Handle::current().metrics()));
+        let load = Arc::new(Load::new(&limits.at_once, &tokio::runtime::Handle::current()));
         let quotas = Quotas::of(limits.quotas).map(Arc::new);
         let bodies = Bodies::new(limits.body_bytes_max, &limits.connections);
         let mut http = http1::Builder::new();

@@ -8,34 +8,34 @@
 //! Short checks are answered on the I/O tasks, and their queue is the runtime's own: when more than [`TURNS_MAX`] tasks wait there for
 //! their turn, short checks are turned away.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::RuntimeMetrics;
+use tokio::runtime::{Handle, RuntimeMetrics};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{ApiError, Code};
+use super::evaluators::Evaluators;
 
 /// How long a request waits for room in a burst.
-const BURST_WAIT: Duration = Duration::from_millis(100);
+const BURST_WAIT: Duration = Duration::from_millis(50);
 /// How long it waits where others have been waiting all the time.
 const STANDING_WAIT: Duration = Duration::from_millis(2);
 /// How long what is no matter of milliseconds waits.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 /// From when on a queue is no burst.
-const STANDING: Duration = Duration::from_millis(100);
+const STANDING: Duration = Duration::from_millis(50);
+/// How long that goes on after the last one that was turned away: an empty queue is no sign that the load is gone where it is kept short.
+const STRICT: Duration = Duration::from_millis(500);
 /// Requests of a class that may wait: they hold their bodies in memory.
 const WAITING_MAX: usize = 1_024;
+/// The same where they have been waiting all the time: few of them can have their turn in time.
+const STANDING_WAITING_MAX: usize = 4;
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
 const TURNS_MAX: usize = 64;
-
-/// A third of the weight that the scheduler gives to I/O tasks.
-#[cfg(target_os = "linux")]
-const NICENESS: i32 = 5;
 
 /// What a request is, as far as room for it is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +69,11 @@ impl Class {
         Class::Watch,
         Class::Look,
     ];
+
+    /// Whether its requests keep a core busy; others wait for the disk, or are short.
+    fn is_evaluated(self) -> bool {
+        matches!(self, Class::Check | Class::List | Class::Analysis | Class::Stream)
+    }
 
     fn name(self) -> &'static str {
         match self {
@@ -115,6 +120,7 @@ impl Default for AtOnce {
 pub(super) struct Load {
     rooms: [Room; 8],
     runtime: RuntimeMetrics,
+    evaluators: Evaluators,
 }
 
 #[derive(Debug)]
@@ -125,6 +131,8 @@ struct Room {
     /// When nobody was waiting last, in milliseconds since `begun`.
     empty_at: AtomicU64,
     begun: Instant,
+    /// Until when nobody waits long, in the same.
+    strict_until: AtomicU64,
 }
 
 /// A place in a room, to be held until the work is over.
@@ -134,7 +142,7 @@ pub(super) struct Place {
 }
 
 impl Load {
-    pub(super) fn new(at_once: &AtOnce, runtime: RuntimeMetrics) -> Load {
+    pub(super) fn new(at_once: &AtOnce, runtime: &Handle) -> Load {
         let places = |class| match class {
             Class::Check => at_once.checks,
             Class::List => at_once.lists,
@@ -151,8 +159,10 @@ impl Load {
             waiting: AtomicUsize::new(0),
             empty_at: AtomicU64::new(0),
             begun: Instant::now(),
+            strict_until: AtomicU64::new(0),
         };
-        Load { rooms: Class::ALL.map(room), runtime }
+        let evaluators = Evaluators::new(runtime.clone());
+        Load { rooms: Class::ALL.map(room), runtime: runtime.metrics(), evaluators }
     }
 
     /// A place for a request, now or after a wait.
@@ -161,6 +171,26 @@ impl Load {
     /// There is none: it is to be turned away.
     pub(super) async fn enter(&self, class: Class) -> Result<Place, ApiError> {
         self.rooms[class as usize].enter().await
+    }
+
+    /// Runs the work of a request where it may block; none: it panicked.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        class: Class,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        match class.is_evaluated() {
+            true => self.evaluators.run(work).await,
+            false => tokio::task::spawn_blocking(work).await.ok(),
+        }
+    }
+
+    /// The same, without waiting for it.
+    pub(super) fn begin(&self, class: Class, work: impl FnOnce() + Send + 'static) {
+        match class.is_evaluated() {
+            true => self.evaluators.begin(work),
+            false => drop(tokio::task::spawn_blocking(work)),
+        }
     }
 
     /// Whether short checks are to be turned away.
@@ -181,13 +211,15 @@ impl Room {
                 return Ok(Place { _place: place });
             }
         }
-        let Some(_waiting) = Waiting::among(&self.waiting) else { return Err(self.turn_away()) };
         let standing = Duration::from_millis(self.millis().saturating_sub(self.empty_at.load(Relaxed)));
-        let patience = match self.class {
-            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => LONG_WAIT,
-            _ if standing > STANDING => STANDING_WAIT,
-            _ => BURST_WAIT,
+        let is_standing = standing > STANDING || self.millis() < self.strict_until.load(Relaxed);
+        let (patience, waiting_max) = match self.class {
+            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_WAIT, WAITING_MAX),
+            _ if is_standing => (STANDING_WAIT, STANDING_WAITING_MAX),
+            _ => (BURST_WAIT, WAITING_MAX),
         };
+        let waiting = Waiting::among(&self.waiting, waiting_max);
+        let Some(_waiting) = waiting else { return Err(self.turn_away()) };
         match tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Place { _place: place }),
             _ => Err(self.turn_away()),
@@ -199,6 +231,7 @@ impl Room {
     }
 
     fn turn_away(&self) -> ApiError {
+        self.strict_until.store(self.millis() + STRICT.as_millis() as u64, Relaxed);
         let message =
             format!("the server is working on as many {} as it may: try again later", self.class.name());
         ApiError::new(Code::Busy, message).retry_after(RETRY_AFTER)
@@ -209,29 +242,15 @@ impl Room {
 struct Waiting<'r>(&'r AtomicUsize);
 
 impl Waiting<'_> {
-    /// None: there are too many.
-    fn among(waiting: &AtomicUsize) -> Option<Waiting<'_>> {
+    /// None: there are so many already.
+    fn among(waiting: &AtomicUsize, max: usize) -> Option<Waiting<'_>> {
         let counted = Waiting(waiting);
-        (waiting.fetch_add(1, Relaxed) < WAITING_MAX).then_some(counted)
+        (waiting.fetch_add(1, Relaxed) < max).then_some(counted)
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
-    }
-}
-
-thread_local! {
-    static IS_NICE: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Has the thread that this is called on yield to those of the I/O tasks, for good: what is turned away, and what is short, is answered at
-/// once also where all cores are evaluating. Threads on which requests may block do nothing else.
-pub(super) fn be_nice() {
-    if !IS_NICE.replace(true) {
-        #[cfg(target_os = "linux")]
-        // On Linux a thread has a niceness of its own. Without it, answers are right too.
-        let _ = rustix::process::nice(NICENESS);
     }
 }

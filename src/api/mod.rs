@@ -6,6 +6,7 @@ mod authzen;
 mod body;
 mod change_forms;
 mod error;
+mod evaluators;
 mod expansion;
 mod fields;
 mod forms;

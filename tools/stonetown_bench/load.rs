@@ -248,20 +248,21 @@ impl Load {
                 is_over: Cell::new(false),
             })),
         };
-        let running: Vec<_> = opened
-            .into_iter()
-            .map(|connection| tasks.spawn_local(self.clone().run_connection(connection, end, pace.clone())))
-            .collect();
-        let kinds = self.questions.kinds();
+        // One for all connections: histograms are large.
+        let outcome = Rc::new(RefCell::new(Outcome::new(self.questions.kinds())?));
+        let run =
+            |connection| self.clone().run_connection(connection, end, pace.clone(), Rc::clone(&outcome));
+        let running: Vec<_> =
+            opened.into_iter().map(|connection| tasks.spawn_local(run(connection))).collect();
         let seed = self.next.load(Ordering::Relaxed) ^ ((thread as u64) << 56);
         let collect = async move {
             if let (Pace::Open(arrivals), Some(rate)) = (&pace, rate) {
                 arrive(arrivals, rate, end, StdRng::seed_from_u64(seed)).await?;
             }
-            let mut all = Outcome::new(kinds)?;
             for one in running {
-                all.merge(&one.await??)?;
+                one.await?;
             }
+            let mut all = outcome.borrow().clone();
             all.elapsed = all.elapsed.max(time);
             anyhow::Ok(all)
         };
@@ -276,8 +277,9 @@ impl Load {
         mut connection: Connection,
         end: Instant,
         pace: Pace,
-    ) -> anyhow::Result<Outcome> {
-        let mut outcome = Outcome::new(self.questions.kinds())?;
+        outcome: Rc<RefCell<Outcome>>,
+    ) {
+        let mut has_answers = false;
         let mut request = Vec::with_capacity(1 << 10);
         let mut reconnects = 0;
         let begin = Instant::now();
@@ -297,7 +299,8 @@ impl Load {
             self.questions.write(number, &mut request);
             let answered = connection.ask(&request).await;
             let done = Instant::now();
-            if matches!(pace, Pace::Closed) && done > end && outcome.answered > 0 && answered.is_ok() {
+            let mut outcome = outcome.borrow_mut();
+            if matches!(pace, Pace::Closed) && done > end && has_answers && answered.is_ok() {
                 // Begun in time, answered after it: judged, and not counted.
                 if let Ok(response) = &answered {
                     outcome.judge(&*self.questions, number, response);
@@ -306,6 +309,7 @@ impl Load {
             }
             match answered {
                 Ok(response) => {
+                    has_answers = true;
                     outcome.answered += 1;
                     outcome.judge(&*self.questions, number, &response);
                     let nanos = done.saturating_duration_since(intended).as_nanos() as u64;
@@ -319,6 +323,7 @@ impl Load {
                     if reconnects > RECONNECTS_MAX {
                         break;
                     }
+                    drop(outcome);
                     match Connection::open(self.address).await {
                         Ok(opened) => connection = opened,
                         Err(_) => break,
@@ -327,9 +332,9 @@ impl Load {
             }
         }
         if matches!(pace, Pace::Open(_)) {
-            outcome.elapsed = begin.elapsed();
+            let mut outcome = outcome.borrow_mut();
+            outcome.elapsed = outcome.elapsed.max(begin.elapsed());
         }
-        Ok(outcome)
     }
 }
 

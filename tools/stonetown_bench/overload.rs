@@ -20,7 +20,7 @@ use crate::world::{Question, Subject, World};
 /// Tuples of both rows.
 const TUPLES: u64 = 1_000_000;
 /// Connections that find out what is sustainable: so few that nobody is turned away.
-const CONNECTIONS_FEW: usize = 8;
+const CONNECTIONS_FEW: usize = 4;
 /// Connections of the overload.
 const CONNECTIONS_MANY: usize = 512;
 /// How many times what is sustainable.
@@ -43,7 +43,8 @@ const WRITE: usize = 3;
 const AWAY: usize = 4;
 const KINDS: [&str; 5] = ["check", "batch", "list", "write", "turned away"];
 
-/// What a service asks: half of it checks, a fifth batches of fifty, a quarter lists of what an admin may view, the rest writes.
+/// What a service of pages asks: one of ten is a check, half are batches of fifty, a third lists of what the admin of a hundred organisations
+/// may view, the rest writes.
 struct Mixed {
     world: World,
     bodies: Arc<Bodies>,
@@ -84,9 +85,9 @@ impl Questions for Mixed {
     fn kind(&self, number: u64) -> usize {
         // A walk through 0 to 99 that mixes the kinds; 37 is coprime to 100.
         match number.wrapping_mul(37) % 100 {
-            0..50 => CHECK,
-            50..70 => BATCH,
-            70..95 => LIST,
+            0..10 => CHECK,
+            10..60 => BATCH,
+            60..95 => LIST,
             _ => WRITE,
         }
     }
@@ -104,7 +105,7 @@ impl Questions for Mixed {
             CHECK => post(request, &self.check, self.bodies.body(self.bodies.stream.place(number))),
             BATCH => request.extend_from_slice(&self.made[(number % BATCHES_MADE) as usize]),
             LIST => {
-                let org = self.world.org_of(self.question(number).0.voice);
+                let org = self.world.org_above(self.question(number).0.voice, 2);
                 let body = format!(
                     "{{\"type\":\"voice\",\"relation\":\"viewer\",\"user\":\"{}\"}}",
                     Subject::Admin(org).text()
@@ -288,7 +289,7 @@ pub(crate) fn overload(bench: &Bench) -> anyhow::Result<Vec<Line>> {
     .budget(budgets::OVERLOAD)
     .not_judged((bench.is_quick).then(|| "not judged: a quick run".to_owned()))
     .note(format!(
-        "checks 50 %, batches of 50 20 %, lists 25 %, writes 5 %; server on one core, load on another, {} tuples",
+        "checks 10 %, batches of 50 50 %, lists of what an admin of 100 organisations may view 35 %, writes 5 %; server on one core, load on another, {} tuples",
         set.tuples
     ))
     .note(format!(

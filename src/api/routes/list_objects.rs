@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::app::{Answer, App, Charge, SCHEMA_ID, TOKEN, head, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
-use super::super::load::{Class, be_nice};
+use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::translate::{self, unknown_relation, unknown_type};
 use super::super::tuples;
@@ -199,8 +200,8 @@ pub(super) async fn stream(
     let (begin, begun) = oneshot::channel();
     let (send, chunks) = mpsc::channel(CHUNKS_WAITING);
     let of = store.clone();
-    tokio::task::spawn_blocking(move || {
-        be_nice();
+    let load = Arc::clone(&app.load);
+    load.begin(Class::Stream, move || {
         let mut lines = Lines { begin: Some(begin), send, buffer: Vec::new(), sent: None, is_gone: false };
         let (made, reads) = within(deadline, || produce(&app, &of, &headers, request, &mut lines));
         charge.take(reads);

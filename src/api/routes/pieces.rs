@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::super::app::{App, Charge, TOKEN, head, respond};
 use super::super::error::ApiError;
-use super::super::load::{Class, be_nice};
+use super::super::load::Class;
 use super::list_objects::STALLED_MAX;
 use crate::engine::within;
 
@@ -40,8 +41,8 @@ pub(super) async fn streamed(
     let deadline = app.deadline(class, received);
     let (send, pieces) = mpsc::channel(PIECES_WAITING);
     let (begin, begun) = oneshot::channel();
-    tokio::task::spawn_blocking(move || {
-        be_nice();
+    let load = Arc::clone(&app.load);
+    load.begin(class, move || {
         let piece = Vec::with_capacity(PIECE_BYTES);
         let runtime = Handle::current();
         let mut out = Pieces { send, piece, begin: Some(begin), token: String::new(), runtime };
