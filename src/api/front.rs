@@ -123,6 +123,11 @@ impl Api {
     }
 
     async fn answered(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        if let Some(class) = routes::heavy(request.uri().path())
+            && let Err(busy) = self.app.load.admit_heavy(class)
+        {
+            return Ok(respond(None, Err(busy), Instant::now()));
+        }
         let is_browser =
             request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
         match self.bodies.take(request.map(Body::new)).await {

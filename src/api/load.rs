@@ -21,7 +21,7 @@ use super::evaluators::Evaluators;
 /// How long a request waits for room in a burst.
 const BURST_WAIT: Duration = Duration::from_millis(50);
 /// How long it waits where others have been waiting all the time.
-const STANDING_WAIT: Duration = Duration::from_millis(2);
+const STANDING_WAIT: Duration = Duration::from_millis(1);
 /// How long what is no matter of milliseconds waits.
 const LONG_WAIT: Duration = Duration::from_secs(1);
 /// From when on a queue is no burst.
@@ -31,7 +31,7 @@ const STRICT: Duration = Duration::from_millis(500);
 /// Requests of a class that may wait: they hold their bodies in memory.
 const WAITING_MAX: usize = 1_024;
 /// The same where they have been waiting all the time: few of them can have their turn in time.
-const STANDING_WAITING_MAX: usize = 4;
+const STANDING_WAITING_MAX: usize = 2;
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
@@ -173,6 +173,16 @@ impl Load {
         self.rooms[class as usize].enter().await
     }
 
+    /// Turns a request away whose body has not even been read, where nothing else could come of it.
+    ///
+    /// # Errors
+    /// It is turned away.
+    pub(super) fn admit_heavy(&self, class: Class) -> Result<(), ApiError> {
+        let room = &self.rooms[class as usize];
+        let is_full = room.waiting.load(Relaxed) >= STANDING_WAITING_MAX && room.is_standing();
+        if is_full { Err(room.turn_away()) } else { Ok(()) }
+    }
+
     /// Runs the work of a request where it may block; none: it panicked.
     pub(super) async fn work<T: Send + 'static>(
         &self,
@@ -211,11 +221,9 @@ impl Room {
                 return Ok(Place { _place: place });
             }
         }
-        let standing = Duration::from_millis(self.millis().saturating_sub(self.empty_at.load(Relaxed)));
-        let is_standing = standing > STANDING || self.millis() < self.strict_until.load(Relaxed);
         let (patience, waiting_max) = match self.class {
             Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_WAIT, WAITING_MAX),
-            _ if is_standing => (STANDING_WAIT, STANDING_WAITING_MAX),
+            _ if self.is_standing() => (STANDING_WAIT, STANDING_WAITING_MAX),
             _ => (BURST_WAIT, WAITING_MAX),
         };
         let waiting = Waiting::among(&self.waiting, waiting_max);
@@ -224,6 +232,13 @@ impl Room {
             Ok(Ok(place)) => Ok(Place { _place: place }),
             _ => Err(self.turn_away()),
         }
+    }
+
+    /// Whether there have been others waiting for so long that this is no burst.
+    fn is_standing(&self) -> bool {
+        let now = self.millis();
+        let standing = Duration::from_millis(now.saturating_sub(self.empty_at.load(Relaxed)));
+        now < self.strict_until.load(Relaxed) || standing > STANDING && self.waiting.load(Relaxed) > 0
     }
 
     fn millis(&self) -> u64 {

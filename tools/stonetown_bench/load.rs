@@ -299,35 +299,35 @@ impl Load {
             self.questions.write(number, &mut request);
             let answered = connection.ask(&request).await;
             let done = Instant::now();
-            let mut outcome = outcome.borrow_mut();
-            if matches!(pace, Pace::Closed) && done > end && has_answers && answered.is_ok() {
-                // Begun in time, answered after it: judged, and not counted.
-                if let Ok(response) = &answered {
-                    outcome.judge(&*self.questions, number, response);
+            let is_late = matches!(pace, Pace::Closed) && done > end && has_answers && answered.is_ok();
+            let is_broken = answered.is_err();
+            has_answers |= !is_broken;
+            {
+                let mut outcome = outcome.borrow_mut();
+                match answered {
+                    // Begun in time, answered after it: judged, and not counted.
+                    Ok(response) if is_late => outcome.judge(&*self.questions, number, &response),
+                    Ok(response) => {
+                        outcome.answered += 1;
+                        outcome.judge(&*self.questions, number, &response);
+                        let nanos = done.saturating_duration_since(intended).as_nanos() as u64;
+                        let kind = self.questions.kind_of_answer(number, &response);
+                        outcome.latency[kind].1.saturating_record(nanos.max(1));
+                    }
+                    Err(error) => {
+                        outcome.failed += 1;
+                        outcome.problem.get_or_insert_with(|| format!("request {number}: {error}"));
+                    }
                 }
+            }
+            reconnects += u32::from(is_broken);
+            if is_late || reconnects > RECONNECTS_MAX {
                 break;
             }
-            match answered {
-                Ok(response) => {
-                    has_answers = true;
-                    outcome.answered += 1;
-                    outcome.judge(&*self.questions, number, &response);
-                    let nanos = done.saturating_duration_since(intended).as_nanos() as u64;
-                    let kind = self.questions.kind_of_answer(number, &response);
-                    outcome.latency[kind].1.saturating_record(nanos.max(1));
-                }
-                Err(error) => {
-                    outcome.failed += 1;
-                    outcome.problem.get_or_insert_with(|| format!("request {number}: {error}"));
-                    reconnects += 1;
-                    if reconnects > RECONNECTS_MAX {
-                        break;
-                    }
-                    drop(outcome);
-                    match Connection::open(self.address).await {
-                        Ok(opened) => connection = opened,
-                        Err(_) => break,
-                    }
+            if is_broken {
+                match Connection::open(self.address).await {
+                    Ok(opened) => connection = opened,
+                    Err(_) => break,
                 }
             }
         }

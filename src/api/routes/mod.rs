@@ -38,6 +38,7 @@ pub(super) use check::{check_at_once, is_check};
 use super::app::{Answer, App, refuse, respond};
 use super::authzen;
 use super::error::{ApiError, Code};
+use super::load::Class;
 use super::query::Parameters;
 
 /// Every route.
@@ -92,6 +93,16 @@ pub(super) fn router(app: App) -> Router {
         // As one layer: each layer by itself costs every request a box.
         .layer((CatchPanicLayer::custom(|_| panicked()), DefaultBodyLimit::max(limit)))
         .with_state(app)
+}
+
+/// The class of what most of the work of a server is, by the path alone.
+pub(super) fn heavy(path: &str) -> Option<Class> {
+    let (_, verb) = path.strip_prefix("/stores/")?.split_once('/')?;
+    match verb {
+        "batch-check" | "access/v1/evaluations" => Some(Class::Check),
+        "list-objects" | "list-users" | "expand" | "read" => Some(Class::List),
+        _ => None,
+    }
 }
 
 fn panicked() -> Response<axum::body::Body> {
