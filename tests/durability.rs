@@ -2,7 +2,7 @@
 //! And no damaged file is ever served from: opening names it instead.
 //!
 //! Every random choice comes from one seed, which each test prints; `STONETOWN_SEED=N` repeats it as far as
-//! the threads of the writing processes allow.
+//! the threads of the writing processes allow. `STONETOWN_ROUNDS=100`: so many kills, and power losses.
 
 #![allow(
     clippy::unwrap_used,

@@ -4,7 +4,7 @@ use rand::RngExt as _;
 use super::directory;
 use super::ledger::Ledger;
 use super::process::{Process, Said, Upkeep};
-use super::seed::{any_magnitude, choices};
+use super::seed::{any_magnitude, choices, rounds};
 
 const ROUNDS: usize = 20;
 /// Acknowledgements waited for before the longest-lived process is killed.
@@ -16,7 +16,8 @@ fn kills_during_concurrent_writes_lose_nothing_acknowledged() -> Result<()> {
     let place = tempfile::tempdir()?;
     let dir = place.path().join("data");
     let mut ledger = Ledger::default();
-    for round in 0..ROUNDS {
+    let rounds = rounds(ROUNDS);
+    for round in 0..rounds {
         let upkeep = [Upkeep::None, Upkeep::Flush, Upkeep::None, Upkeep::Compact][round % 4];
         // With a small buffer RocksDB changes logs and writes tables by itself all the time.
         let buffer_bytes = if round % 3 == 0 { 64 << 20 } else { 128 << 10 };
@@ -44,7 +45,7 @@ fn kills_during_concurrent_writes_lose_nothing_acknowledged() -> Result<()> {
         }
         ledger.check(&checked).with_context(|| format!("round {round}"))?;
     }
-    println!("kills: {ROUNDS} rounds, {} acknowledged writes", ledger.acknowledged);
-    ensure!(ledger.acknowledged > ROUNDS * 10, "too few writes to prove anything: {}", ledger.acknowledged);
+    println!("kills: {rounds} rounds, {} acknowledged writes", ledger.acknowledged);
+    ensure!(ledger.acknowledged > rounds * 10, "too few writes to prove anything: {}", ledger.acknowledged);
     Ok(())
 }

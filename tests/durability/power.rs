@@ -12,7 +12,7 @@ use super::directory;
 use super::disk::{Disk, Fate, Loss};
 use super::ledger::Ledger;
 use super::process::{Process, SWITCH, Upkeep};
-use super::seed::{any_magnitude, choices};
+use super::seed::{any_magnitude, choices, rounds};
 
 /// Disks, each beginning empty,
 const DISKS: usize = 5;
@@ -27,7 +27,7 @@ const CALLS_MAX: u64 = 1_200;
 fn power_losses_lose_nothing_acknowledged() -> Result<()> {
     let mut choices = choices("power losses");
     let (mut losses, mut acknowledged, mut bytes_cut, mut entries_undone) = (0, 0, 0, 0);
-    for number in 0..DISKS {
+    for number in 0..rounds(DISKS * LOSSES).div_ceil(LOSSES) {
         let disk = Disk::new()?;
         let mut ledger = Ledger::default();
         for round in 0..LOSSES {

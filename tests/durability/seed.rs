@@ -14,3 +14,8 @@ pub(super) fn any_magnitude(choices: &mut SmallRng, max: u64) -> u64 {
     let exponent = choices.random_range(0.0..(max as f64).ln());
     (exponent.exp() as u64).clamp(1, max)
 }
+
+/// How often: `STONETOWN_ROUNDS=N`, or as often as usual.
+pub(super) fn rounds(usual: usize) -> usize {
+    std::env::var("STONETOWN_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
