@@ -652,3 +652,12 @@ fn a_made_up_place_in_the_log_is_refused() {
         assert_eq!(refused.body["code"], json!("invalid_continuation_token"), "{place}: {}", refused.body);
     }
 }
+
+/// A server that was stopped right after it had said where it listens was killed by the signal.
+#[test]
+fn a_server_can_be_stopped_as_soon_as_it_listens() {
+    for _ in 0..5 {
+        let (ended_well, _) = Served::start().stop();
+        assert!(ended_well);
+    }
+}

@@ -30,8 +30,8 @@ const STANDING: Duration = Duration::from_millis(50);
 const STRICT: Duration = Duration::from_millis(500);
 /// Requests of a class that may wait: they hold their bodies in memory.
 const WAITING_MAX: usize = 1_024;
-/// The same where they have been waiting all the time: few of them can have their turn in time.
-const STANDING_WAITING_MAX: usize = 2;
+/// The same for each place, where they have been waiting all the time: few of them can have their turn in time.
+const STANDING_WAITING_TIMES: usize = 2;
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
@@ -126,6 +126,8 @@ pub(super) struct Load {
 #[derive(Debug)]
 struct Room {
     class: Class,
+    /// Places, all in all.
+    size: usize,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
     /// When nobody was waiting last, in milliseconds since `begun`.
@@ -155,7 +157,8 @@ impl Load {
         };
         let room = |class: Class| Room {
             class,
-            places: Arc::new(Semaphore::new(places(class).max(1))),
+            size: places(class).clamp(1, Semaphore::MAX_PERMITS),
+            places: Arc::new(Semaphore::new(places(class).clamp(1, Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
             empty_at: AtomicU64::new(0),
             begun: Instant::now(),
@@ -179,7 +182,7 @@ impl Load {
     /// It is turned away.
     pub(super) fn admit_heavy(&self, class: Class) -> Result<(), ApiError> {
         let room = &self.rooms[class as usize];
-        let is_full = room.waiting.load(Relaxed) >= STANDING_WAITING_MAX && room.is_standing();
+        let is_full = room.waiting.load(Relaxed) >= room.standing_waiting_max() && room.is_standing();
         if is_full { Err(room.turn_away()) } else { Ok(()) }
     }
 
@@ -223,7 +226,7 @@ impl Room {
         }
         let (patience, waiting_max) = match self.class {
             Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_WAIT, WAITING_MAX),
-            _ if self.is_standing() => (STANDING_WAIT, STANDING_WAITING_MAX),
+            _ if self.is_standing() => (STANDING_WAIT, self.standing_waiting_max()),
             _ => (BURST_WAIT, WAITING_MAX),
         };
         let waiting = Waiting::among(&self.waiting, waiting_max);
@@ -232,6 +235,10 @@ impl Room {
             Ok(Ok(place)) => Ok(Place { _place: place }),
             _ => Err(self.turn_away()),
         }
+    }
+
+    fn standing_waiting_max(&self) -> usize {
+        STANDING_WAITING_TIMES * self.size
     }
 
     /// Whether there have been others waiting for so long that this is no burst.

@@ -242,6 +242,7 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let server = Server::bind(Arc::clone(&engine), limits, args.listen).await?;
+        let told_to_stop = told_to_stop()?;
         let url = format!("http://{}", server.address());
         let dir = engine.dir().display().to_string();
         out.print(
@@ -254,7 +255,7 @@ pub(super) fn run(args: ServeArgs, out: &mut Output) -> anyhow::Result<Exit> {
             .collect_every
             .0
             .map(|pause| tokio::spawn(collect_regularly(Arc::clone(&engine), pause, Arc::clone(&stop))));
-        server.run(told_to_stop()).await;
+        server.run(told_to_stop).await;
         stop.store(true, Ordering::Release);
         collecting.inspect(tokio::task::JoinHandle::abort);
         anyhow::Ok(())
@@ -288,17 +289,15 @@ fn raise_open_files(connections: usize) {
 #[cfg(not(target_os = "linux"))]
 fn raise_open_files(_connections: usize) {}
 
-async fn told_to_stop() {
+/// Done when the server is told to stop. It listens from now on: whoever reads that it serves may stop it at once.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
-    let interrupted = tokio::signal::ctrl_c();
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = interrupted => {}
-                _ = terminate.recv() => {}
-            }
+    let (mut interrupted, mut terminated) =
+        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-        // Without that signal there still is the other one.
-        Err(_) => drop(interrupted.await),
-    }
+    })
 }

@@ -11,7 +11,7 @@ use super::super::load::Class;
 use super::super::translate::no_store;
 
 pub(super) async fn stats(State(app): State<App>, Path(store): Path<String>) -> Response<ResponseBody> {
-    app.run(Class::Look, Some(store), |app, store| {
+    app.run(Class::Analysis, Some(store), |app, store| {
         let mut fields = Fields::of("StatsRequest");
         fields.form("StoreId", store, Form::Id);
         fields.finish()?;
