@@ -1,9 +1,9 @@
 //! Load: how many requests of each kind are worked on at once, how many may wait and for how long, and who is turned away.
 //!
 //! Each class has room of its own, so that lists never take the place of checks, nor anything that of writes. Who finds no room
-//! waits; who waits too long is answered 429 with `Retry-After`, before anything has been evaluated. Short waits are bursts: for
-//! those there is [`BURST_WAIT`]. Where the queue has not been empty for [`STANDING`], waiting longer helps nobody, it only makes every
-//! answer late: then nobody waits longer than [`STANDING_WAIT`] (controlled delay, as in B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
+//! waits; when too many wait, or one waits too long ([`PATIENCE`]), the room turns strict: for some seconds hardly anybody may wait, and all
+//! others are answered 429 with `Retry-After`, before anything has been evaluated. Where more comes than can be done, waiting longer
+//! helps nobody, it only makes every answer late (controlled delay, after B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 //!
 //! Short checks are answered on the I/O tasks, and their queue is the runtime's own: when more than [`TURNS_MAX`] tasks wait there for
 //! their turn, short checks are turned away.
@@ -18,20 +18,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::{ApiError, Code};
 use super::evaluators::Evaluators;
 
-/// How long a request waits for room in a burst.
-const BURST_WAIT: Duration = Duration::from_millis(50);
-/// How long it waits where others have been waiting all the time.
-const STANDING_WAIT: Duration = Duration::from_millis(1);
+/// How long a request waits for room.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// The same while the room is strict.
+const STRICT_PATIENCE: Duration = Duration::from_millis(1);
 /// How long what is no matter of milliseconds waits.
-const LONG_WAIT: Duration = Duration::from_secs(1);
-/// From when on a queue is no burst.
-const STANDING: Duration = Duration::from_millis(50);
-/// How long that goes on after the last one that was turned away: an empty queue is no sign that the load is gone where it is kept short.
-const STRICT: Duration = Duration::from_millis(500);
-/// Requests of a class that may wait: they hold their bodies in memory.
-const WAITING_MAX: usize = 1_024;
-/// The same for each place, where they have been waiting all the time: few of them can have their turn in time.
-const STANDING_WAITING_TIMES: usize = 2;
+const LONG_PATIENCE: Duration = Duration::from_secs(1);
+/// Requests that may wait: as many as a few clients have under way, and more where there is more room.
+const WAITING_MAX: usize = 32;
+const WAITING_MAX_A_PLACE: usize = 16;
+/// The same while the room is strict: few can have their turn in time.
+const STRICT_WAITING_MAX_A_PLACE: usize = 2;
+/// How long a room is strict after the last that was turned away,
+const STRICT_AFTER: Duration = Duration::from_millis(500);
+/// and at most: then it finds out whether it still has to be.
+const STRICT_MAX: Duration = Duration::from_secs(4);
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
@@ -130,11 +131,10 @@ struct Room {
     size: usize,
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
-    /// When nobody was waiting last, in milliseconds since `begun`.
-    empty_at: AtomicU64,
     begun: Instant,
-    /// Until when nobody waits long, in the same.
-    strict_until: AtomicU64,
+    /// When it turned strict, and when somebody was turned away last: milliseconds since `begun`. 0: never.
+    strict_from: AtomicU64,
+    turned_away_at: AtomicU64,
 }
 
 /// A place in a room, to be held until the work is over.
@@ -160,9 +160,9 @@ impl Load {
             size: places(class).clamp(1, Semaphore::MAX_PERMITS),
             places: Arc::new(Semaphore::new(places(class).clamp(1, Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
-            empty_at: AtomicU64::new(0),
             begun: Instant::now(),
-            strict_until: AtomicU64::new(0),
+            strict_from: AtomicU64::new(0),
+            turned_away_at: AtomicU64::new(0),
         };
         let evaluators = Evaluators::new(runtime.clone());
         Load { rooms: Class::ALL.map(room), runtime: runtime.metrics(), evaluators }
@@ -182,7 +182,8 @@ impl Load {
     /// It is turned away.
     pub(super) fn admit_heavy(&self, class: Class) -> Result<(), ApiError> {
         let room = &self.rooms[class as usize];
-        let is_full = room.waiting.load(Relaxed) >= room.standing_waiting_max() && room.is_standing();
+        let is_full =
+            room.is_strict() && room.waiting.load(Relaxed) >= STRICT_WAITING_MAX_A_PLACE * room.size;
         if is_full { Err(room.turn_away()) } else { Ok(()) }
     }
 
@@ -218,16 +219,16 @@ impl Load {
 
 impl Room {
     async fn enter(&self) -> Result<Place, ApiError> {
-        if self.waiting.load(Relaxed) == 0 {
-            self.empty_at.store(self.millis(), Relaxed);
-            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
-                return Ok(Place { _place: place });
-            }
+        if self.waiting.load(Relaxed) == 0
+            && let Ok(place) = Arc::clone(&self.places).try_acquire_owned()
+        {
+            return Ok(Place { _place: place });
         }
+        let usual_max = WAITING_MAX + WAITING_MAX_A_PLACE * self.size;
         let (patience, waiting_max) = match self.class {
-            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_WAIT, WAITING_MAX),
-            _ if self.is_standing() => (STANDING_WAIT, self.standing_waiting_max()),
-            _ => (BURST_WAIT, WAITING_MAX),
+            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_PATIENCE, usual_max),
+            _ if self.is_strict() => (STRICT_PATIENCE, STRICT_WAITING_MAX_A_PLACE * self.size),
+            _ => (PATIENCE, usual_max),
         };
         let waiting = Waiting::among(&self.waiting, waiting_max);
         let Some(_waiting) = waiting else { return Err(self.turn_away()) };
@@ -237,15 +238,12 @@ impl Room {
         }
     }
 
-    fn standing_waiting_max(&self) -> usize {
-        STANDING_WAITING_TIMES * self.size
-    }
-
-    /// Whether there have been others waiting for so long that this is no burst.
-    fn is_standing(&self) -> bool {
-        let now = self.millis();
-        let standing = Duration::from_millis(now.saturating_sub(self.empty_at.load(Relaxed)));
-        now < self.strict_until.load(Relaxed) || standing > STANDING && self.waiting.load(Relaxed) > 0
+    fn is_strict(&self) -> bool {
+        let turned_away_at = self.turned_away_at.load(Relaxed);
+        let since = |from: u64| Duration::from_millis(self.millis().saturating_sub(from));
+        turned_away_at > 0
+            && since(turned_away_at) < STRICT_AFTER
+            && since(self.strict_from.load(Relaxed)) < STRICT_MAX
     }
 
     fn millis(&self) -> u64 {
@@ -253,7 +251,11 @@ impl Room {
     }
 
     fn turn_away(&self) -> ApiError {
-        self.strict_until.store(self.millis() + STRICT.as_millis() as u64, Relaxed);
+        let now = self.millis().max(1);
+        if !self.is_strict() {
+            self.strict_from.store(now, Relaxed);
+        }
+        self.turned_away_at.store(now, Relaxed);
         let message =
             format!("the server is working on as many {} as it may: try again later", self.class.name());
         ApiError::new(Code::Busy, message).retry_after(RETRY_AFTER)

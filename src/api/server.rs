@@ -18,7 +18,7 @@ const GRACE: Duration = Duration::from_secs(10);
 const BREATH: Duration = Duration::from_millis(100);
 /// What a connection beyond those that may be open is told.
 const FULL: &[u8] = b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\n\
-    connection: close\r\ncontent-length: 92\r\n\r\n\
+    connection: close\r\ncontent-length: 93\r\n\r\n\
     {\"code\":\"rate_limit_exceeded\",\"message\":\"the server has as many connections as it may have\"}\n";
 /// The file in a data directory that names the server which has it open.
 pub const URL_FILE: &str = "stonetown.url";
