@@ -83,8 +83,15 @@ impl Client {
         self.post_with(verb, body, &[])
     }
 
+    /// Comes again when there was no room, as OpenFGA's SDKs do.
     pub(crate) fn post_with(&self, verb: &str, body: &Value, headers: &[(&str, &str)]) -> Answer {
-        self.send("POST", &format!("/stores/{}/{verb}", self.store), body, headers)
+        loop {
+            let answer = self.send("POST", &format!("/stores/{}/{verb}", self.store), body, headers);
+            if answer.status != 429 {
+                return answer;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
     pub(crate) fn get(&self, verb: &str) -> Answer {
