@@ -22,13 +22,13 @@ pub(in super::super) async fn evaluation(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.for_client(&headers)
-        .run_short(store, move |app, store, budget| {
-            let asked = read(&headers, &body).and_then(|fields| Question::read(&mut Fields::of(fields)));
-            let answer = asked.and_then(|question| one(app, store, &headers, &question, budget));
-            answer.unwrap_or_else(|error| Some(refusal(&error))).map(Ok)
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run_short(store, move |app, store, budget| {
+        let asked = read(&headers, &body).and_then(|fields| Question::read(&mut Fields::of(fields)));
+        let answer = asked.and_then(|question| one(app, store, &headers, &question, budget));
+        answer.unwrap_or_else(|error| Some(refusal(&error))).map(Ok)
+    })
+    .await
 }
 
 /// None: it takes more than the budget.
@@ -63,11 +63,11 @@ pub(in super::super) async fn evaluations(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.for_client(&headers)
-        .run(Class::Check, Some(store), move |app, store| {
-            Ok(several(app, store, &headers, &body).unwrap_or_else(|error| refusal(&error)))
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run(Class::Check, Some(store), move |app, store| {
+        Ok(several(app, store, &headers, &body).unwrap_or_else(|error| refusal(&error)))
+    })
+    .await
 }
 
 fn several(app: &App, store: &str, headers: &HeaderMap, body: &Body) -> Result<Answer, ApiError> {

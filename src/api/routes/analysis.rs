@@ -48,7 +48,8 @@ pub(super) async fn diff(
         Err(error) => return respond(Some(&store), Err(error), received),
     };
     let make = move |app: &App, out: &mut Pieces| write_diff(app, &asked, detail, out);
-    streamed(app.for_client(&headers), Class::Analysis, charge, &store, "application/x-ndjson", make).await
+    let app = app.for_client(&headers);
+    streamed(app, Class::Analysis, charge, &store, "application/x-ndjson", make).await
 }
 
 fn asked(
@@ -132,40 +133,40 @@ pub(super) async fn explain(
     headers: HeaderMap,
     body: Body,
 ) -> Response<StreamBody> {
-    app.for_client(&headers)
-        .run(Class::Analysis, Some(store), move |app, store| {
-            let request: wire::ExplainRequest = wire::read(super::bytes(&body)?)?;
-            let mut fields = Fields::of("ExplainRequest");
-            ids(&mut fields, store, request.authorization_model_id.text());
-            let key = request.tuple_key.clone().unwrap_or_default();
-            let (user, relation, object) = (key.user.text(), key.relation.text(), key.object.text());
-            let message = Some("ExplainRequestTupleKey");
-            fields.form_in(message, "User", user, Form::Word(512));
-            fields.form_in(message, "Relation", relation, Form::RelationName);
-            fields.form_in(message, "Object", object, Form::Word(256));
-            let contextual = tuples::look_at_contextual(&mut fields, app, &request.contextual_tuples);
-            let number = |fields: &mut Fields, name: &str, given: Option<u64>, usual: u64| {
-                let number = given.unwrap_or(usual);
-                if number > FOUND_MAX {
-                    fields.wrong(name, format!("value must be inside range [0, {FOUND_MAX}]"));
-                }
-                number.min(FOUND_MAX) as usize
-            };
-            let proofs_max = number(&mut fields, "Proofs", request.proofs, 1);
-            let misses_max = number(&mut fields, "NearMisses", request.near_misses, 5);
-            fields.finish()?;
-            let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
-            let explain = || {
-                let tuple = translate::tuple_key(user, relation, object)
-                    .map_err(|reason| ApiError::validation(format!("`tuple_key`: {reason}")))?;
-                let given = tuples::given(contextual, request.context.as_ref())?;
-                let asked = ExplainRequest { tuple: tuple.as_ref(), proofs_max, misses_max };
-                Ok(view.explain(&asked, &given)?)
-            };
-            let explained = explain().map_err(|error: ApiError| error.under(view.schema()))?;
-            Ok(Answer::json(&ExplanationForm::from(&explained)).of_view(app, &view))
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run(Class::Analysis, Some(store), move |app, store| {
+        let request: wire::ExplainRequest = wire::read(super::bytes(&body)?)?;
+        let mut fields = Fields::of("ExplainRequest");
+        ids(&mut fields, store, request.authorization_model_id.text());
+        let key = request.tuple_key.clone().unwrap_or_default();
+        let (user, relation, object) = (key.user.text(), key.relation.text(), key.object.text());
+        let message = Some("ExplainRequestTupleKey");
+        fields.form_in(message, "User", user, Form::Word(512));
+        fields.form_in(message, "Relation", relation, Form::RelationName);
+        fields.form_in(message, "Object", object, Form::Word(256));
+        let contextual = tuples::look_at_contextual(&mut fields, app, &request.contextual_tuples);
+        let number = |fields: &mut Fields, name: &str, given: Option<u64>, usual: u64| {
+            let number = given.unwrap_or(usual);
+            if number > FOUND_MAX {
+                fields.wrong(name, format!("value must be inside range [0, {FOUND_MAX}]"));
+            }
+            number.min(FOUND_MAX) as usize
+        };
+        let proofs_max = number(&mut fields, "Proofs", request.proofs, 1);
+        let misses_max = number(&mut fields, "NearMisses", request.near_misses, 5);
+        fields.finish()?;
+        let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
+        let explain = || {
+            let tuple = translate::tuple_key(user, relation, object)
+                .map_err(|reason| ApiError::validation(format!("`tuple_key`: {reason}")))?;
+            let given = tuples::given(contextual, request.context.as_ref())?;
+            let asked = ExplainRequest { tuple: tuple.as_ref(), proofs_max, misses_max };
+            Ok(view.explain(&asked, &given)?)
+        };
+        let explained = explain().map_err(|error: ApiError| error.under(view.schema()))?;
+        Ok(Answer::json(&ExplanationForm::from(&explained)).of_view(app, &view))
+    })
+    .await
 }
 
 pub(super) async fn audit(
@@ -174,37 +175,37 @@ pub(super) async fn audit(
     headers: HeaderMap,
     body: Body,
 ) -> Response<StreamBody> {
-    app.for_client(&headers)
-        .run(Class::Analysis, Some(store), move |app, store| {
-            let request: wire::AuditRequest = wire::read(super::bytes(&body)?)?;
-            let store = store_id(app, store, "AuditRequest")?;
-            let object = |name: &str, text: &str| -> Result<Object, ApiError> {
-                let parsed = ObjectRef::parse(text).map(|object| object.to_owned());
-                parsed.map_err(|error| ApiError::validation(format!("`{name}`: {error}")))
-            };
-            let question = match (request.object.text(), request.relation.text(), request.subject.text()) {
-                (of, relation, "") if !of.is_empty() => {
-                    let relation = Relation::new(relation)
-                        .map_err(|error| ApiError::validation(format!("`relation`: {error}")))?;
-                    AuditQuestion::Who { object: object("object", of)?, relation: relation.as_str().into() }
-                }
-                ("", "", who) if !who.is_empty() => {
-                    AuditQuestion::What { subject: object("subject", who)?, only: permissions(request.only)? }
-                }
-                _ => return Err(ApiError::validation("pass either `object` and `relation`, or `subject`")),
-            };
-            let between = (time("from", request.from.text())?, time("to", request.to.text())?);
-            let time = match between {
-                (None, None) => AuditTime::At(at(&headers)?),
-                (Some(from), Some(to)) if from <= to => AuditTime::Between(from, to),
-                _ => return Err(ApiError::validation("pass both `from` and `to`, the earlier one first")),
-            };
-            let answer = app.engine.audit(store, &question, &time, &context(request.context))?;
-            let form = AuditForm::of(&app.engine, &answer);
-            let token = form.token.clone();
-            Ok(Answer::json(&form).under(answer.schema).with(super::super::app::TOKEN, &token))
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run(Class::Analysis, Some(store), move |app, store| {
+        let request: wire::AuditRequest = wire::read(super::bytes(&body)?)?;
+        let store = store_id(app, store, "AuditRequest")?;
+        let object = |name: &str, text: &str| -> Result<Object, ApiError> {
+            let parsed = ObjectRef::parse(text).map(|object| object.to_owned());
+            parsed.map_err(|error| ApiError::validation(format!("`{name}`: {error}")))
+        };
+        let question = match (request.object.text(), request.relation.text(), request.subject.text()) {
+            (of, relation, "") if !of.is_empty() => {
+                let relation = Relation::new(relation)
+                    .map_err(|error| ApiError::validation(format!("`relation`: {error}")))?;
+                AuditQuestion::Who { object: object("object", of)?, relation: relation.as_str().into() }
+            }
+            ("", "", who) if !who.is_empty() => {
+                AuditQuestion::What { subject: object("subject", who)?, only: permissions(request.only)? }
+            }
+            _ => return Err(ApiError::validation("pass either `object` and `relation`, or `subject`")),
+        };
+        let between = (time("from", request.from.text())?, time("to", request.to.text())?);
+        let time = match between {
+            (None, None) => AuditTime::At(at(&headers)?),
+            (Some(from), Some(to)) if from <= to => AuditTime::Between(from, to),
+            _ => return Err(ApiError::validation("pass both `from` and `to`, the earlier one first")),
+        };
+        let answer = app.engine.audit(store, &question, &time, &context(request.context))?;
+        let form = AuditForm::of(&app.engine, &answer);
+        let token = form.token.clone();
+        Ok(Answer::json(&form).under(answer.schema).with(super::super::app::TOKEN, &token))
+    })
+    .await
 }
 
 pub(super) async fn matrix(
@@ -213,24 +214,24 @@ pub(super) async fn matrix(
     Query(query): Query<Parameters>,
     headers: HeaderMap,
 ) -> Response<StreamBody> {
-    app.for_client(&headers)
-        .run(Class::Analysis, Some(store), move |app, store| {
-            let (schema, object_type) = (query.text("schema_id")?, query.text("type")?);
-            let mut fields = Fields::of("MatrixRequest");
-            ids(&mut fields, store, schema);
-            fields.finish()?;
-            let view = app.view(store, schema, &at(&headers)?)?;
-            let tables = view.matrix(Some(object_type).filter(|name| !name.is_empty()));
-            let tables = tables.map_err(|error| ApiError::from(error).under(view.schema()))?;
-            let table = |table: &crate::engine::MatrixTable| {
-                let rows = table.rows.iter().map(|row| json!({ "role": row.name, "cells": row.cells }));
-                let rows: Vec<Value> = rows.collect();
-                json!({ "type": table.object_type, "permissions": table.columns, "rows": rows })
-            };
-            let tables: Vec<Value> = tables.iter().map(table).collect();
-            Ok(Answer::json(&json!({ "matrix": tables })).of_view(app, &view))
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run(Class::Analysis, Some(store), move |app, store| {
+        let (schema, object_type) = (query.text("schema_id")?, query.text("type")?);
+        let mut fields = Fields::of("MatrixRequest");
+        ids(&mut fields, store, schema);
+        fields.finish()?;
+        let view = app.view(store, schema, &at(&headers)?)?;
+        let tables = view.matrix(Some(object_type).filter(|name| !name.is_empty()));
+        let tables = tables.map_err(|error| ApiError::from(error).under(view.schema()))?;
+        let table = |table: &crate::engine::MatrixTable| {
+            let rows = table.rows.iter().map(|row| json!({ "role": row.name, "cells": row.cells }));
+            let rows: Vec<Value> = rows.collect();
+            json!({ "type": table.object_type, "permissions": table.columns, "rows": rows })
+        };
+        let tables: Vec<Value> = tables.iter().map(table).collect();
+        Ok(Answer::json(&json!({ "matrix": tables })).of_view(app, &view))
+    })
+    .await
 }
 
 fn context(given: Option<Map<String, Value>>) -> Context {

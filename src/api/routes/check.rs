@@ -26,11 +26,11 @@ pub(super) async fn check(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.for_client(&headers)
-        .run_short(store, move |app, store, budget| {
-            super::bytes(&body).and_then(|body| one(app, store, &headers, body, budget)).transpose()
-        })
-        .await
+    let app = app.for_client(&headers);
+    app.run_short(store, move |app, store, budget| {
+        super::bytes(&body).and_then(|body| one(app, store, &headers, body, budget)).transpose()
+    })
+    .await
 }
 
 /// Whether a request asks for a check, in the form that every client has it in.
@@ -42,9 +42,8 @@ pub(in crate::api) fn is_check(parts: &Parts) -> bool {
 pub(in crate::api) async fn check_at_once(app: App, parts: Parts, body: Bytes) -> Response<ResponseBody> {
     let store = store_of(parts.uri.path()).unwrap_or_default().to_owned();
     let headers = parts.headers;
-    app.for_client(&headers)
-        .run_short(store, move |app, store, budget| one(app, store, &headers, &body, budget).transpose())
-        .await
+    let app = app.for_client(&headers);
+    app.run_short(store, move |app, store, budget| one(app, store, &headers, &body, budget).transpose()).await
 }
 
 fn store_of(path: &str) -> Option<&str> {
@@ -117,66 +116,58 @@ pub(super) async fn batch(
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
-    app.for_client(&headers)
-        .run(Class::Check, Some(store), move |app, store| {
-            let request: wire::BatchCheckRequest = wire::read(super::bytes(&body)?)?;
-            let checks = request.checks.unwrap_or_default();
-            let mut fields = Fields::of("BatchCheckRequest");
-            ids(&mut fields, store, request.authorization_model_id.text());
-            if checks.is_empty() {
-                fields.wrong("Checks", "value must contain at least 1 item(s)");
+    let app = app.for_client(&headers);
+    app.run(Class::Check, Some(store), move |app, store| {
+        let request: wire::BatchCheckRequest = wire::read(super::bytes(&body)?)?;
+        let checks = request.checks.unwrap_or_default();
+        let mut fields = Fields::of("BatchCheckRequest");
+        ids(&mut fields, store, request.authorization_model_id.text());
+        if checks.is_empty() {
+            fields.wrong("Checks", "value must contain at least 1 item(s)");
+        }
+        for check in &checks {
+            let message = "BatchCheckItem";
+            look_at(&mut fields, Some(message), check.tuple_key.as_ref());
+            tuples::look_at_contextual(&mut fields, app, &check.contextual_tuples);
+            fields.form_in(Some(message), "CorrelationId", check.correlation_id.text(), Form::CorrelationId);
+        }
+        fields.consistency(&request.consistency);
+        fields.finish()?;
+        let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
+        let refuse = |message: String| Err(ApiError::validation(message).under(view.schema()));
+        let max = app.limits.batch_checks_max;
+        if checks.len() > max {
+            let count = checks.len();
+            return refuse(format!("batchCheck received {count} checks, the maximum allowed is {max}"));
+        }
+        let mut ids = HashSet::new();
+        for check in &checks {
+            if !ids.insert(check.correlation_id.text()) {
+                return refuse(format!("received duplicate correlation id: {}", check.correlation_id.text()));
             }
-            for check in &checks {
-                let message = "BatchCheckItem";
-                look_at(&mut fields, Some(message), check.tuple_key.as_ref());
-                tuples::look_at_contextual(&mut fields, app, &check.contextual_tuples);
-                fields.form_in(
-                    Some(message),
-                    "CorrelationId",
-                    check.correlation_id.text(),
-                    Form::CorrelationId,
-                );
-            }
-            fields.consistency(&request.consistency);
-            fields.finish()?;
-            let view = app.view(store, request.authorization_model_id.text(), &at(&headers)?)?;
-            let refuse = |message: String| Err(ApiError::validation(message).under(view.schema()));
-            let max = app.limits.batch_checks_max;
-            if checks.len() > max {
-                let count = checks.len();
-                return refuse(format!("batchCheck received {count} checks, the maximum allowed is {max}"));
-            }
-            let mut ids = HashSet::new();
-            for check in &checks {
-                if !ids.insert(check.correlation_id.text()) {
-                    return refuse(format!(
-                        "received duplicate correlation id: {}",
-                        check.correlation_id.text()
-                    ));
+        }
+        let mut result = Map::new();
+        let (mut asked, mut items) = (Vec::new(), Vec::new());
+        for check in &checks {
+            let contextual = tuples::keys(&check.contextual_tuples);
+            match question(check.tuple_key.as_ref(), contextual, check.context.as_ref()) {
+                Ok((tuple, given)) => {
+                    asked.push(check.correlation_id.text());
+                    items.push(BatchItem { tuple, given });
                 }
+                Err(error) => drop(result.insert(check.correlation_id.text().to_owned(), failed(&error))),
             }
-            let mut result = Map::new();
-            let (mut asked, mut items) = (Vec::new(), Vec::new());
-            for check in &checks {
-                let contextual = tuples::keys(&check.contextual_tuples);
-                match question(check.tuple_key.as_ref(), contextual, check.context.as_ref()) {
-                    Ok((tuple, given)) => {
-                        asked.push(check.correlation_id.text());
-                        items.push(BatchItem { tuple, given });
-                    }
-                    Err(error) => drop(result.insert(check.correlation_id.text().to_owned(), failed(&error))),
-                }
-            }
-            for (id, answer) in asked.into_iter().zip(view.batch_check(&items)) {
-                let json = match answer {
-                    Ok(allowed) => json!({ "allowed": allowed }),
-                    Err(error) => failed(&check_error(error)),
-                };
-                result.insert(id.to_owned(), json);
-            }
-            Ok(Answer::json(&json!({ "result": result })).of_view(app, &view))
-        })
-        .await
+        }
+        for (id, answer) in asked.into_iter().zip(view.batch_check(&items)) {
+            let json = match answer {
+                Ok(allowed) => json!({ "allowed": allowed }),
+                Err(error) => failed(&check_error(error)),
+            };
+            result.insert(id.to_owned(), json);
+        }
+        Ok(Answer::json(&json!({ "result": result })).of_view(app, &view))
+    })
+    .await
 }
 
 fn failed(error: &ApiError) -> Value {

@@ -194,7 +194,7 @@ pub(super) async fn stream(
     };
     let place = match app.load.enter(Class::Stream).await {
         Ok(place) => place,
-        Err(busy) => return refused(&busy),
+        Err(busy) => return respond(Some(&store), Err(busy), received),
     };
     let deadline = app.deadline(Class::Stream, received);
     let (begin, begun) = oneshot::channel();
@@ -233,9 +233,6 @@ pub(super) async fn stream(
 fn refused(error: &ApiError) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::from(error.streamed()));
     *response.status_mut() = error.code.status();
-    if let Some(seconds) = error.retry_after_seconds() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
     if let Some(value) = error.schema.and_then(|schema| HeaderValue::from_str(&schema.to_string()).ok()) {
         response.headers_mut().insert(SCHEMA_ID, value);
     }
