@@ -1,6 +1,7 @@
 //! Check, one or several.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use axum::body::{Body as ResponseBody, Bytes};
 use axum::extract::{Path, State};
@@ -17,7 +18,7 @@ use super::super::translate;
 use super::super::tuples;
 use super::super::wire::{self, OrEmpty};
 use super::Body;
-use crate::engine::{BatchItem, EngineError, EvalError, Given};
+use crate::engine::{BatchItem, EngineError, EvalError, Given, within};
 use crate::tuple::TupleKey;
 
 pub(super) async fn check(
@@ -84,7 +85,11 @@ fn one(
             Budget::Whole => view.check(key.as_ref(), &given).map(Some),
         };
         let Some(answer) = answer.map_err(check_error)? else { return Ok(None) };
-        let period = with_period.then(|| view.period(key.as_ref(), &given)).transpose()?;
+        // It has a limit of its own, which is longer than that of a check.
+        let deadline = app.deadline(Class::List, Instant::now());
+        let (period, _) =
+            within(deadline, || with_period.then(|| view.period(key.as_ref(), &given)).transpose());
+        let period = period?;
         Ok(Some((answer, period)))
     };
     let answer = answer().map_err(|error: ApiError| error.under(view.schema()))?;
