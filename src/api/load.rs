@@ -5,9 +5,13 @@
 //! others are answered 429 with `Retry-After`, before anything has been evaluated. Where more comes than can be done, waiting longer
 //! helps nobody, it only makes every answer late (controlled delay, after B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 //!
+//! Of those that have a place and keep a core busy, as many are at work at once as there are cores, one after the other ([`TURN`]): two
+//! that share a core are both late, and one of them for nothing. Who takes longer gives the turn up, and goes on beside the others.
+//!
 //! Short checks are answered on the I/O tasks, and their queue is the runtime's own: when more than [`TURNS_MAX`] tasks wait there for
 //! their turn, short checks are turned away.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -33,6 +37,8 @@ const STRICT_WAITING_MAX_A_PLACE: usize = 2;
 const STRICT_AFTER: Duration = Duration::from_millis(500);
 /// and at most: then it finds out whether it still has to be.
 const STRICT_MAX: Duration = Duration::from_secs(4);
+/// How long one may have a core to itself before the next begins.
+const TURN: Duration = Duration::from_millis(10);
 /// What a client that was turned away is told to wait.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Tasks that wait for their turn beyond those that each worker has at hand (256); a short check takes 20 µs or so.
@@ -112,9 +118,13 @@ pub struct AtOnce {
 impl Default for AtOnce {
     /// As many as there are cores to work on them; writes wait for the disk together, and streams for their clients.
     fn default() -> AtOnce {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let cores = cores();
         AtOnce { checks: cores, lists: cores, writes: 256, analyses: 2, streams: 64, bulk: 8, watches: 1_000 }
     }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
 }
 
 /// Room for requests.
@@ -122,6 +132,8 @@ pub(super) struct Load {
     rooms: [Room; 8],
     runtime: RuntimeMetrics,
     evaluators: Evaluators,
+    /// A turn for each core.
+    turns: Semaphore,
 }
 
 #[derive(Debug)]
@@ -165,7 +177,8 @@ impl Load {
             turned_away_at: AtomicU64::new(0),
         };
         let evaluators = Evaluators::new(runtime.clone());
-        Load { rooms: Class::ALL.map(room), runtime: runtime.metrics(), evaluators }
+        let turns = Semaphore::new(cores());
+        Load { rooms: Class::ALL.map(room), runtime: runtime.metrics(), evaluators, turns }
     }
 
     /// A place for a request, now or after a wait.
@@ -193,9 +206,18 @@ impl Load {
         class: Class,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        match class.is_evaluated() {
-            true => self.evaluators.run(work).await,
-            false => tokio::task::spawn_blocking(work).await.ok(),
+        if !class.is_evaluated() {
+            return tokio::task::spawn_blocking(work).await.ok();
+        }
+        // It is never closed.
+        let turn = self.turns.acquire().await.ok();
+        let mut work = pin!(self.evaluators.run(work));
+        match tokio::time::timeout(TURN, work.as_mut()).await {
+            Ok(done) => done,
+            Err(_) => {
+                drop(turn);
+                work.await
+            }
         }
     }
 
