@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// Half of the weight that the scheduler gives to other threads.
+/// Four fifths of the weight that the scheduler gives to other threads.
 #[cfg(target_os = "linux")]
-const NICENESS: i32 = 3;
+const NICENESS: i32 = 1;
 
 type Job = Box<dyn FnOnce() + Send>;
 

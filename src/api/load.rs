@@ -1,8 +1,8 @@
 //! Load: how many requests of each kind are worked on at once, how many may wait and for how long, and who is turned away.
 //!
 //! Each class has room of its own, so that lists never take the place of checks, nor anything that of writes. Who finds no room
-//! waits; when too many wait, or one waits too long ([`PATIENCE`]), the room turns strict: for some seconds hardly anybody may wait, and all
-//! others are answered 429 with `Retry-After`, before anything has been evaluated. Where more comes than can be done, waiting longer
+//! waits; when too many wait, or one waits too long ([`PATIENCE`]), the room turns strict: for some seconds nobody may wait, and whoever
+//! finds no place is answered 429 with `Retry-After`, before anything has been evaluated. Where more comes than can be done, waiting longer
 //! helps nobody, it only makes every answer late (controlled delay, after B. Maurer, "Fail at Scale", ACM Queue 13(8), 2015).
 //!
 //! Of those that have a place and keep a core busy, as many are at work at once as there are cores, one after the other ([`TURN`]): two
@@ -24,15 +24,11 @@ use super::evaluators::Evaluators;
 
 /// How long a request waits for room.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// The same while the room is strict.
-const STRICT_PATIENCE: Duration = Duration::from_millis(1);
 /// How long what is no matter of milliseconds waits.
 const LONG_PATIENCE: Duration = Duration::from_secs(1);
 /// Requests that may wait: as many as a few clients have under way, and more where there is more room.
 const WAITING_MAX: usize = 32;
 const WAITING_MAX_A_PLACE: usize = 16;
-/// The same while the room is strict: few can have their turn in time.
-const STRICT_WAITING_MAX_A_PLACE: usize = 2;
 /// How long a room is strict after the last that was turned away,
 const STRICT_AFTER: Duration = Duration::from_millis(500);
 /// and at most: then it finds out whether it still has to be.
@@ -195,8 +191,7 @@ impl Load {
     /// It is turned away.
     pub(super) fn admit_heavy(&self, class: Class) -> Result<(), ApiError> {
         let room = &self.rooms[class as usize];
-        let is_full =
-            room.is_strict() && room.waiting.load(Relaxed) >= STRICT_WAITING_MAX_A_PLACE * room.size;
+        let is_full = room.is_strict() && room.places.available_permits() == 0;
         if is_full { Err(room.turn_away()) } else { Ok(()) }
     }
 
@@ -246,13 +241,12 @@ impl Room {
         {
             return Ok(Place { _place: place });
         }
-        let usual_max = WAITING_MAX + WAITING_MAX_A_PLACE * self.size;
-        let (patience, waiting_max) = match self.class {
-            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => (LONG_PATIENCE, usual_max),
-            _ if self.is_strict() => (STRICT_PATIENCE, STRICT_WAITING_MAX_A_PLACE * self.size),
-            _ => (PATIENCE, usual_max),
+        let patience = match self.class {
+            Class::Analysis | Class::Stream | Class::Bulk | Class::Watch => LONG_PATIENCE,
+            _ if self.is_strict() => return Err(self.turn_away()),
+            _ => PATIENCE,
         };
-        let waiting = Waiting::among(&self.waiting, waiting_max);
+        let waiting = Waiting::among(&self.waiting, WAITING_MAX + WAITING_MAX_A_PLACE * self.size);
         let Some(_waiting) = waiting else { return Err(self.turn_away()) };
         match tokio::time::timeout(patience, Arc::clone(&self.places).acquire_owned()).await {
             Ok(Ok(place)) => Ok(Place { _place: place }),
