@@ -1,7 +1,6 @@
 //! What every route needs: the engine, the limits of requests, and the way of an answer back.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,14 +11,17 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
+use super::access::{Access, AccessSettings};
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::load::{AtOnce, Class, Load, Place};
+use super::observers::{Decided, ObserveSettings, Observers};
 use super::quota::{QuotaRates, Quotas};
+use super::tls::TlsSettings;
 use super::translate::{no_schema, unknown_schema};
 use super::watchers::Watchers;
 use crate::engine::{At, Deadline, Engine, EngineError, StorageError, View, within};
-use crate::tuple::{SchemaId, StoreId};
+use crate::tuple::{SchemaId, StoreId, TupleKey};
 
 pub(super) const STORE_ID: HeaderName = HeaderName::from_static("openfga-store-id");
 pub(super) const SCHEMA_ID: HeaderName = HeaderName::from_static("openfga-authorization-model-id");
@@ -70,6 +72,21 @@ pub struct ApiLimits {
     pub connections: ConnectionLimits,
     /// Backups may be made in it, and below; none: none may.
     pub backup_dir: Option<PathBuf>,
+}
+
+/// How the API is served.
+#[derive(Debug, Clone, Default)]
+pub struct ApiSettings {
+    /// What requests may ask for.
+    pub limits: ApiLimits,
+    /// Who may call.
+    pub access: AccessSettings,
+    /// None: there is no TLS.
+    pub tls: Option<TlsSettings>,
+    /// Where clients find the server, without a slash at its end; none: what they say of it is believed.
+    pub public_url: Option<String>,
+    /// What is told of requests.
+    pub observe: ObserveSettings,
 }
 
 /// What connections may do.
@@ -124,25 +141,27 @@ pub(super) struct App {
     pub(super) limits: Arc<ApiLimits>,
     pub(super) watchers: Arc<Watchers>,
     pub(super) load: Arc<Load>,
-    /// Whether it is asked what requests take.
-    pub(super) is_counting: bool,
+    pub(super) observers: Arc<Observers>,
+    /// None: everybody may call.
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) public_url: Option<Arc<str>>,
     /// How long the client waits, when it says so.
     pub(super) patience: Option<Duration>,
 }
 
 /// Who is charged for a request whose answer goes on behind its head: in the extensions of the request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Charge(Option<(Arc<Quotas>, Option<Box<str>>, IpAddr)>);
+pub(super) struct Charge(Option<(Arc<Quotas>, Option<Box<str>>, Arc<str>)>);
 
 impl Charge {
-    pub(super) fn to(quotas: Arc<Quotas>, store: Option<&str>, caller: IpAddr) -> Charge {
+    pub(super) fn to(quotas: Arc<Quotas>, store: Option<&str>, caller: Arc<str>) -> Charge {
         Charge(Some((quotas, store.map(Box::from), caller)))
     }
 
     /// Takes what was read.
     pub(super) fn take(&self, reads: u64) {
         if let Some((quotas, store, caller)) = &self.0 {
-            quotas.charge(store.as_deref(), *caller, reads);
+            quotas.charge(store.as_deref(), caller, reads);
         }
     }
 }
@@ -155,9 +174,15 @@ impl<S: Sync> FromRequestParts<S> for Charge {
     }
 }
 
-/// What a request took, for its quota: in the extensions of its response.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Cost(pub(super) u64);
+/// What the work of a request took: in the extensions of its response.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Took {
+    /// Looks into the state, and rows.
+    pub(super) reads: u64,
+    /// Waiting for room, and for a turn.
+    pub(super) waited: Duration,
+    pub(super) worked: Duration,
+}
 
 /// How much a request may take where it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +205,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) body: Vec<u8>,
     pub(super) headers: HeaderMap,
+    /// Decisions that are to be written down.
+    pub(super) decided: Vec<(TupleKey, bool)>,
 }
 
 impl Answer {
@@ -190,11 +217,11 @@ impl Answer {
 
     /// JSON that has been written.
     pub(super) fn of(body: Vec<u8>) -> Answer {
-        Answer { status: StatusCode::OK, body, headers: HeaderMap::with_capacity(HEADERS) }
+        Answer { body, headers: HeaderMap::with_capacity(HEADERS), ..Answer::empty(StatusCode::OK) }
     }
 
     pub(super) fn empty(status: StatusCode) -> Answer {
-        Answer { status, body: Vec::new(), headers: HeaderMap::new() }
+        Answer { status, body: Vec::new(), headers: HeaderMap::new(), decided: Vec::new() }
     }
 
     pub(super) fn status(mut self, status: StatusCode) -> Answer {
@@ -234,18 +261,19 @@ impl App {
             Ok(place) => place,
             Err(busy) => return respond(store.as_deref(), Err(busy), begun),
         };
-        let (deadline, is_counting) = (self.deadline(class, begun), self.is_counting);
+        let deadline = self.deadline(class, begun);
         let of = store.clone().unwrap_or_default();
         let load = Arc::clone(&self.load);
         let worked = load.work(class, move || {
             let _place: Place = place;
-            within(deadline, || work(&self, &of))
+            let working = Instant::now();
+            let (answered, reads) = within(deadline, || work(&self, &of));
+            (answered, Took { reads, waited: working - begun, worked: working.elapsed() })
         });
-        let (answered, reads) = worked.await.unwrap_or_else(|| (Err(ApiError::internal()), 0));
+        let unanswered = || (Err(ApiError::internal()), Took::default());
+        let (answered, took) = worked.await.unwrap_or_else(unanswered);
         let mut response = respond(store.as_deref(), answered, begun);
-        if is_counting {
-            response.extensions_mut().insert(Cost(1 + reads));
-        }
+        response.extensions_mut().insert(took);
         response
     }
 
@@ -272,9 +300,8 @@ impl App {
         match short.unwrap_or_else(|_| Some(Err(ApiError::internal()))) {
             Some(answered) => {
                 let mut response = respond(Some(&store), answered, begun);
-                if self.is_counting {
-                    response.extensions_mut().insert(Cost(1 + reads));
-                }
+                let took = Took { reads, waited: Duration::ZERO, worked: begun.elapsed() };
+                response.extensions_mut().insert(took);
                 response
             }
             None => {
@@ -386,7 +413,7 @@ pub(super) fn number(headers: &HeaderMap, name: HeaderName) -> Result<Option<u64
 pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -> Response<Body> {
     let retry_after = answered.as_ref().err().and_then(ApiError::retry_after_seconds);
     let answer = answered.unwrap_or_else(|error| {
-        let answer = Answer { status: error.code.status(), body: error.body(), headers: HeaderMap::new() };
+        let answer = Answer { body: error.body(), ..Answer::empty(error.code.status()) };
         match error.schema {
             Some(schema) => answer.under(schema),
             None => answer,
@@ -396,8 +423,14 @@ pub(super) fn respond(store: Option<&str>, answered: Answered, begun: Instant) -
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
     head(&mut response, store);
+    if !answer.decided.is_empty() {
+        response.extensions_mut().insert(Decided(answer.decided));
+    }
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     let millis = HeaderValue::from(begun.elapsed().as_millis() as u64);
     response.headers_mut().insert(DURATION, millis);

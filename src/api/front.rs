@@ -1,7 +1,6 @@
 //! The front: what every request comes through, and every response goes back through.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,11 +16,17 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
-use super::app::{ApiLimits, App, Charge, Cost, respond};
+use super::access::Access;
+use super::app::{ApiSettings, App, Charge, Took, respond};
+use super::authzen;
 use super::body::{Bodies, Taken};
+use super::error::{ApiError, Code};
 use super::load::Load;
+use super::metrics::Metrics;
+use super::observers::{Observers, Told};
 use super::quota::Quotas;
 use super::routes;
+use super::verb::{Need, Verb, verb};
 use super::watchers::Watchers;
 use crate::engine::Engine;
 
@@ -43,7 +48,12 @@ pub struct Api {
 
 impl Api {
     /// To be called where a runtime of tokio is entered.
-    pub fn new(engine: Arc<Engine>, limits: ApiLimits) -> Api {
+    ///
+    /// # Errors
+    /// The audit log cannot be opened.
+    pub fn new(engine: Arc<Engine>, settings: ApiSettings) -> std::io::Result<Api> {
+        let limits = settings.limits;
+        let observers = Arc::new(Observers::new(Arc::clone(&engine), &settings.observe)?);
         let watchers = Arc::new(Watchers::new());
         let told = Arc::clone(&watchers);
         engine.listen(move |store, revision| told.tell(store, revision));
@@ -54,15 +64,23 @@ impl Api {
         http.timer(TokioTimer::new())
             .header_read_timeout(limits.connections.idle_max)
             .max_header_size(limits.connections.head_bytes_max);
-        let is_counting = quotas.is_some();
-        let app = App { engine, limits: Arc::new(limits), watchers, load, is_counting, patience: None };
+        let app = App {
+            engine,
+            limits: Arc::new(limits),
+            watchers,
+            load,
+            observers,
+            access: Access::of(&settings.access).map(Arc::new),
+            public_url: settings.public_url.map(Arc::from),
+            patience: None,
+        };
         let cors = CorsLayer::new()
             .allow_origin(Any)
             .allow_methods(AllowMethods::mirror_request())
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(Any);
         let router = routes::router(app.clone());
-        Api { app, for_browsers: router.clone().layer(cors), router, bodies, quotas, http }
+        Ok(Api { app, for_browsers: router.clone().layer(cors), router, bodies, quotas, http })
     }
 
     /// Ends what would go on for as long as the client likes.
@@ -70,14 +88,26 @@ impl Api {
         self.app.watchers.stop();
     }
 
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.app.observers.metrics
+    }
+
+    /// Makes ready what would hold up the first requests.
+    pub(super) async fn prepare(&self) {
+        if let Some(access) = &self.app.access {
+            access.prepare().await;
+        }
+    }
+
     /// Answers the requests of a connection until the client closes it, or `stopping` says so: then only what has begun.
+    /// `address` is where it comes from.
     pub async fn serve_connection(
         &self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-        caller: IpAddr,
+        address: Arc<str>,
         mut stopping: watch::Receiver<bool>,
     ) {
-        let answer = hyper::service::service_fn(|request| self.answer(request, caller));
+        let answer = hyper::service::service_fn(|request| self.answer(request, &address));
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), answer));
         tokio::select! {
             // What is wrong with a connection, only its client need know.
@@ -87,49 +117,90 @@ impl Api {
         let _ = connection.await;
     }
 
-    /// Takes a request's body, has it answered, and gives every response an id, to be found again in logs: the request's own if
-    /// it has one.
-    async fn answer(&self, request: Request<Incoming>, caller: IpAddr) -> Result<Response<Body>, Infallible> {
+    /// Finds out who asks for what, has it answered, gives every response an id, to be found again in logs (the request's own if it
+    /// has one), and tells of it.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        address: &Arc<str>,
+    ) -> Result<Response<Body>, Infallible> {
+        let begun = Instant::now();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let verb = verb(&method, uri.path());
         let given = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
-        let mut response = match &self.quotas {
-            None => self.answered(request).await?,
-            Some(quotas) => self.answered_for(quotas, request, caller).await?,
+        let is_browser = request.headers().contains_key(header::ORIGIN) || method == Method::OPTIONS;
+        let _in_flight = InFlight::of(self.metrics());
+        let mut caller = Arc::clone(address);
+        let mut response = match self.admit(&verb, &mut request, &mut caller).await {
+            Ok(()) => match &self.quotas {
+                None => self.answered(&verb, request, is_browser).await?,
+                Some(quotas) => self.answered_for(quotas, &verb, request, is_browser, &caller).await?,
+            },
+            Err(refusal) => {
+                self.metrics().refused(refusal.code.name());
+                refused(&verb, refusal, is_browser)
+            }
         };
-        let id = given.or_else(|| HeaderValue::from_str(&ulid::Ulid::generate().to_string()).ok());
-        if let Some(id) = id {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
+        let request_id = given.unwrap_or_else(new_request_id);
+        let told = Told { verb, begun, request_id: &request_id, caller: &caller };
+        self.app.observers.tell(&told, &mut response).await;
+        response.headers_mut().insert(REQUEST_ID, request_id);
         Ok(response)
+    }
+
+    /// Whether who asks may. `caller` becomes the name of who shows a key or token.
+    ///
+    /// # Errors
+    /// They may not.
+    async fn admit(
+        &self,
+        verb: &Verb<'_>,
+        request: &mut Request<Incoming>,
+        caller: &mut Arc<str>,
+    ) -> Result<(), ApiError> {
+        let Some(access) = &self.app.access else { return Ok(()) };
+        if verb.need == Need::Nothing {
+            return Ok(());
+        }
+        let who = access.identify(request.headers()).await?;
+        *caller = Arc::clone(&who.name);
+        who.permit(verb)?;
+        request.extensions_mut().insert(who);
+        Ok(())
     }
 
     /// Within the quotas of the store and of the caller.
     async fn answered_for(
         &self,
         quotas: &Arc<Quotas>,
+        verb: &Verb<'_>,
         mut request: Request<Incoming>,
-        caller: IpAddr,
+        is_browser: bool,
+        caller: &Arc<str>,
     ) -> Result<Response<Body>, Infallible> {
-        let store = request.uri().path().strip_prefix("/stores/").and_then(|path| path.split('/').next());
-        let store = store.map(Box::<str>::from);
-        if let Err(refusal) = quotas.admit(store.as_deref(), caller) {
-            return Ok(respond(store.as_deref(), Err(refusal), Instant::now()));
+        if let Err(refusal) = quotas.admit(verb.store, caller) {
+            return Ok(refused(verb, refusal, is_browser));
         }
-        request.extensions_mut().insert(Charge::to(Arc::clone(quotas), store.as_deref(), caller));
-        let mut response = self.answered(request).await?;
+        let charge = Charge::to(Arc::clone(quotas), verb.store, Arc::clone(caller));
+        request.extensions_mut().insert(charge);
+        let response = self.answered(verb, request, is_browser).await?;
         // What a body that is still being made takes, is charged when it is done.
-        let cost = response.extensions_mut().remove::<Cost>().map_or(1, |Cost(cost)| cost);
-        quotas.charge(store.as_deref(), caller, cost);
+        let reads = response.extensions().get::<Took>().map_or(0, |took| took.reads);
+        quotas.charge(verb.store, caller, 1 + reads);
         Ok(response)
     }
 
-    async fn answered(&self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
-        if let Some(class) = routes::heavy(request.uri().path())
+    async fn answered(
+        &self,
+        verb: &Verb<'_>,
+        request: Request<Incoming>,
+        is_browser: bool,
+    ) -> Result<Response<Body>, Infallible> {
+        if let Some(class) = verb.heavy
             && let Err(busy) = self.app.load.admit_heavy(class)
         {
-            return Ok(respond(None, Err(busy), Instant::now()));
+            return Ok(refused(verb, busy, is_browser));
         }
-        let is_browser =
-            request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
         match self.bodies.take(request.map(Body::new)).await {
             Err(refusal) => Ok(*refusal),
             // Most requests by far: they need no search for their route, and no boxes on the way.
@@ -144,6 +215,43 @@ impl Api {
             }
         }
     }
+}
+
+/// The response to a request that is refused before any route has seen it.
+fn refused(verb: &Verb<'_>, error: ApiError, is_browser: bool) -> Response<Body> {
+    let retry_after = error.retry_after_seconds();
+    let is_authzen = verb.name.starts_with("authzen_") && error.code != Code::Busy;
+    let answered = if is_authzen { Ok(authzen::refusal(&error)) } else { Err(error) };
+    let mut response = respond(None, answered, Instant::now());
+    if let Some(seconds) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if is_browser {
+        // Without it, the page would not be told why.
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    }
+    response
+}
+
+/// Counts a request while it is being answered, also when its client goes away.
+struct InFlight<'m>(&'m Metrics);
+
+impl InFlight<'_> {
+    fn of(metrics: &Metrics) -> InFlight<'_> {
+        metrics.in_flight.inc();
+        InFlight(metrics)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.in_flight.dec();
+    }
+}
+
+fn new_request_id() -> HeaderValue {
+    // Letters and digits alone.
+    HeaderValue::from_str(&ulid::Ulid::generate().to_string()).unwrap_or(HeaderValue::from_static("-"))
 }
 
 /// Whether a client's id is one that can go into logs as it is.

@@ -1,7 +1,9 @@
 //! HTTP: OpenFGA's API, and what we add beside it.
 
+mod access;
 mod analysis;
 mod app;
+mod audit_log;
 mod authzen;
 mod body;
 mod change_forms;
@@ -12,22 +14,29 @@ mod fields;
 mod forms;
 mod front;
 mod load;
+mod metrics;
+mod observers;
 mod page;
 mod query;
 mod quota;
 mod routes;
 mod server;
+mod tls;
 mod translate;
 mod tuples;
+mod verb;
 mod watchers;
 mod wire;
 
+pub use access::{
+    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Right, Rights, Stores, is_safe_url,
+};
 pub use analysis::{
     AccessForm, AuditForm, BlockForm, DiffCountsForm, DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm,
     DiffRowForm, DiffSummaryForm, DiffUsersetForm, DiffWorkForm, ExplanationForm, MissForm, ProofForm,
     WhyForm, WrittenForm, access_diff,
 };
-pub use app::{ApiLimits, ConnectionLimits};
+pub use app::{ApiLimits, ApiSettings, ConnectionLimits};
 pub use change_forms::{ApplyForm, OrphanForm, RemovedForm, TupleGroupForm, TupleGroupsForm};
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
@@ -38,8 +47,10 @@ pub use forms::{
 };
 pub use front::Api;
 pub use load::AtOnce;
+pub use observers::ObserveSettings;
 pub use quota::QuotaRates;
 pub use server::{Server, ServerError, URL_FILE};
+pub use tls::{TlsError, TlsSettings};
 
 /// The description of the API.
 const OPENAPI: &str = include_str!("openapi.json");

@@ -2,10 +2,10 @@
 //! and every row that it reads, so a list of ten thousand weighs as much as that many checks. It is known only when the work is over, so a
 //! request is admitted while there is anything left, and what it took is taken afterwards, below nothing too.
 //!
-//! A caller is the address that a connection comes from.
+//! A caller is the holder of a key or token; where nobody has to show one, the address that a connection comes from.
 
 use std::hash::Hash;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
@@ -29,7 +29,7 @@ pub struct QuotaRates {
 #[derive(Debug)]
 pub(super) struct Quotas {
     stores: Option<Accounts<Box<str>>>,
-    callers: Option<Accounts<IpAddr>>,
+    callers: Option<Accounts<Arc<str>>>,
 }
 
 impl Quotas {
@@ -44,10 +44,10 @@ impl Quotas {
     ///
     /// # Errors
     /// Its quota is used up; it says when there will be something again.
-    pub(super) fn admit(&self, store: Option<&str>, caller: IpAddr) -> Result<(), ApiError> {
+    pub(super) fn admit(&self, store: Option<&str>, caller: &Arc<str>) -> Result<(), ApiError> {
         let now = Instant::now();
         let of_store = self.stores.as_ref().zip(store).and_then(|(stores, store)| stores.wait(store, now));
-        let of_caller = self.callers.as_ref().and_then(|callers| callers.wait(&caller, now));
+        let of_caller = self.callers.as_ref().and_then(|callers| callers.wait(caller, now));
         let (whose, wait) = match (of_store, of_caller) {
             (None, None) => return Ok(()),
             (Some(wait), of_caller) if of_caller.is_none_or(|other| other < wait) => ("this store", wait),
@@ -58,13 +58,13 @@ impl Quotas {
     }
 
     /// Takes what a request took.
-    pub(super) fn charge(&self, store: Option<&str>, caller: IpAddr, cost: u64) {
+    pub(super) fn charge(&self, store: Option<&str>, caller: &Arc<str>, cost: u64) {
         let now = Instant::now();
         if let Some((stores, store)) = self.stores.as_ref().zip(store) {
             stores.charge(store.into(), cost, now);
         }
         if let Some(callers) = &self.callers {
-            callers.charge(caller, cost, now);
+            callers.charge(Arc::clone(caller), cost, now);
         }
     }
 }

@@ -8,12 +8,15 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
-use super::app::ApiLimits;
+use super::app::ApiSettings;
 use super::front::Api;
+use super::tls::{LOOK_EVERY, Tls, TlsError};
 use crate::engine::Engine;
 
 /// How long requests that were begun may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long it takes a breath when the system gives it no more connections.
 const BREATH: Duration = Duration::from_millis(100);
 /// What a connection beyond those that may be open is told.
@@ -34,6 +37,17 @@ pub enum ServerError {
         /// Why not.
         cause: std::io::Error,
     },
+    /// There is no TLS to be had of what is given for it.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log `{}`: {cause}", path.display())]
+    AuditLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
     /// The data directory cannot be told who serves it.
     #[error("cannot write `{}`: {cause}", path.display())]
     UrlFile {
@@ -48,26 +62,43 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     api: Api,
+    tls: Option<Arc<Tls>>,
     open: Arc<Semaphore>,
+    url: String,
     address: SocketAddr,
     url_file: PathBuf,
 }
 
 impl Server {
     /// Listens, and leaves the URL in the data directory.
+    ///
+    /// # Errors
+    /// See [`ServerError`].
     pub async fn bind(
         engine: Arc<Engine>,
-        limits: ApiLimits,
+        settings: ApiSettings,
         address: SocketAddr,
     ) -> Result<Server, ServerError> {
         let listen = |cause| ServerError::Listen { address, cause };
+        let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
+        let (open_max, audit_log) =
+            (settings.limits.connections.open_max, settings.observe.audit_log.clone());
+        let url_file = engine.dir().join(URL_FILE);
+        let api = Api::new(engine, settings);
+        let api =
+            api.map_err(|cause| ServerError::AuditLog { path: audit_log.unwrap_or_default(), cause })?;
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let url_file = engine.dir().join(URL_FILE);
-        std::fs::write(&url_file, format!("http://{address}\n"))
+        let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
+        std::fs::write(&url_file, format!("{url}\n"))
             .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
-        let open = Arc::new(Semaphore::new(limits.connections.open_max.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Server { listener, api: Api::new(engine, limits), open, address, url_file })
+        let open = Arc::new(Semaphore::new(open_max.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Server { listener, api, tls, open, url, address, url_file })
+    }
+
+    /// Its URL, by the address that it listens at.
+    pub fn url(&self) -> &str {
+        &self.url
     }
 
     /// Where it listens.
@@ -77,10 +108,13 @@ impl Server {
 
     /// Answers until `stop` is done; then ends what has been begun, for at most ten seconds.
     pub async fn run(self, stop: impl Future<Output = ()> + Send) {
-        let Server { listener, api, open, url_file, .. } = self;
+        let Server { listener, api, tls, open, url_file, .. } = self;
         let (stopping, stopped) = watch::channel(false);
         // Every connection holds one end of it, so that the other end tells when all are gone.
         let (alive, mut gone) = mpsc::channel::<()>(1);
+        let preparing = api.clone();
+        let preparing = tokio::spawn(async move { preparing.prepare().await });
+        let reloading = tls.clone().map(|tls| tokio::spawn(reload(tls)));
         let accept = async {
             loop {
                 let (connection, from) = match listener.accept().await {
@@ -94,14 +128,17 @@ impl Server {
                     }
                 };
                 let Ok(place) = Arc::clone(&open).try_acquire_owned() else {
+                    api.metrics().connections_refused.inc();
                     turn_away(&connection);
                     continue;
                 };
                 // Answers are small: waiting to fill a packet only delays them. A connection without it works too.
                 let _ = connection.set_nodelay(true);
-                let (api, stopped, alive) = (api.clone(), stopped.clone(), alive.clone());
+                let (api, stopped, alive, tls) = (api.clone(), stopped.clone(), alive.clone(), tls.clone());
                 tokio::spawn(async move {
-                    api.serve_connection(connection, from.ip(), stopped).await;
+                    api.metrics().connections.inc();
+                    serve(&api, tls.as_deref(), connection, from, stopped).await;
+                    api.metrics().connections.dec();
                     drop((place, alive));
                 });
             }
@@ -115,8 +152,40 @@ impl Server {
         api.stop_watches();
         // What is not done by then is broken off.
         let _ = tokio::time::timeout(GRACE, gone.recv()).await;
+        preparing.abort();
+        reloading.inspect(tokio::task::JoinHandle::abort);
         // The next process to open the directory writes its own.
         let _ = std::fs::remove_file(&url_file);
+    }
+}
+
+/// Serves one connection to its end.
+async fn serve(
+    api: &Api,
+    tls: Option<&Tls>,
+    connection: TcpStream,
+    from: SocketAddr,
+    stopped: watch::Receiver<bool>,
+) {
+    let address: Arc<str> = from.ip().to_string().into();
+    let Some(tls) = tls else { return api.serve_connection(connection, address, stopped).await };
+    match tokio::time::timeout(HANDSHAKE_TIME, tls.acceptor().accept(connection)).await {
+        Ok(Ok(connection)) => api.serve_connection(connection, address, stopped).await,
+        Ok(Err(error)) => {
+            api.metrics().handshakes_failed.inc();
+            tracing::debug!(%address, %error, "a client and the server do not agree on TLS");
+        }
+        Err(_) => drop(api.metrics().handshakes_failed.inc()),
+    }
+}
+
+/// Reads the files of TLS anew when they have changed, for ever.
+async fn reload(tls: Arc<Tls>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let tls = Arc::clone(&tls);
+        // Nothing in it panics.
+        drop(tokio::task::spawn_blocking(move || tls.look()).await);
     }
 }
 

@@ -1,12 +1,13 @@
 //! Arguments that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use clap::Args;
+use secrecy::SecretString;
 
 use super::output::Misunderstood;
-use super::remote::ServerUrl;
+use super::remote::{Identity, ServerUrl};
 use super::target::{Place, Target};
 use crate::engine::{At, Context, Permission, StorageError};
 use crate::tuple::{ObjectRef, SchemaId, StoreId, TupleKey, TupleRef};
@@ -21,7 +22,25 @@ pub(super) struct PlaceArgs {
     /// The server to ask instead, for example http://127.0.0.1:8080 [env: STONETOWN_URL]
     #[arg(long, value_name = "URL")]
     url: Option<ServerUrl>,
+
+    /// A file with the key to show to the server; the key itself may be in STONETOWN_KEY [env: STONETOWN_KEY_FILE]
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    key_file: Option<PathBuf>,
+
+    /// Authorities, in PEM, that the server's certificate may be of; otherwise the system's [env: STONETOWN_CA_FILE]
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    ca_file: Option<PathBuf>,
+
+    /// The certificate, in PEM, to show to a server that asks for one [env: STONETOWN_CERTIFICATE_FILE]
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    certificate_file: Option<PathBuf>,
+
+    /// Its private key, in PEM [env: STONETOWN_CERTIFICATE_KEY_FILE]
+    #[arg(long, value_name = "FILE", help_heading = SERVER)]
+    certificate_key_file: Option<PathBuf>,
 }
+
+const SERVER: &str = "How a server is asked";
 
 /// Which store of which data directory or server.
 #[derive(Debug, Args)]
@@ -78,8 +97,40 @@ impl PlaceArgs {
     }
 
     pub(super) fn open(&self, create: bool) -> anyhow::Result<Target> {
-        Target::open(&self.place()?, create)
+        Target::open(&self.place()?, &self.identity()?, create)
     }
+
+    /// What is shown to a server, and what it has to show.
+    fn identity(&self) -> anyhow::Result<Identity> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let file =
+            |given: &Option<PathBuf>, name: &str| given.clone().or_else(|| set(name).map(PathBuf::from));
+        let read =
+            |path: PathBuf| std::fs::read(&path).with_context(|| format!("cannot read `{}`", path.display()));
+        let key = match file(&self.key_file, "STONETOWN_KEY_FILE") {
+            Some(path) => Some(read_key(&path)?),
+            None => set("STONETOWN_KEY").map(|key| key.to_string_lossy().into_owned().into()),
+        };
+        let certificate = file(&self.certificate_file, "STONETOWN_CERTIFICATE_FILE");
+        let certificate_key = file(&self.certificate_key_file, "STONETOWN_CERTIFICATE_KEY_FILE");
+        let certificate = match (certificate, certificate_key) {
+            (Some(certificate), Some(key)) => Some((read(certificate)?, read(key)?)),
+            (None, None) => None,
+            _ => {
+                let problem = "a certificate and its private key go together: give both `--certificate-file` and \
+                               `--certificate-key-file`";
+                return Err(Misunderstood::new(problem).into());
+            }
+        };
+        let authorities = file(&self.ca_file, "STONETOWN_CA_FILE").map(read).transpose()?;
+        Ok(Identity { key, authorities, certificate })
+    }
+}
+
+/// The key in a file.
+pub(super) fn read_key(file: &Path) -> anyhow::Result<SecretString> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    Ok(text.trim().into())
 }
 
 impl StoreArgs {

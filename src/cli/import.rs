@@ -3,16 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
-use super::args::StoreArgs;
+use super::args::{StoreArgs, read_key};
 use super::exit::Exit;
 use super::migrate::{self, Migration};
 use super::output::{Misunderstood, Output, tell};
-use super::remote::{Client, ServerUrl};
+use super::remote::{Client, Identity, ServerUrl};
 use super::target::Target;
 use super::write::Duplicate;
 use crate::bulk::{
@@ -137,12 +136,8 @@ const FILES_FROM_BYTES: u64 = 16 << 20;
 pub(super) fn run(args: ImportArgs, out: &mut Output) -> anyhow::Result<Exit> {
     args.store.place.place()?;
     if let Some(url) = &args.from_openfga {
-        let mut client = Client::new(url.clone());
-        if let Some(file) = &args.from_key_file {
-            let key =
-                std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-            client = client.with_key(key.trim().to_owned());
-        }
+        let key = args.from_key_file.as_deref().map(read_key).transpose()?;
+        let client = Client::new(url.clone(), &Identity { key, ..Identity::default() })?;
         let (target, store) = args.store.open()?;
         let from_store = args.from_store.as_deref();
         let migration = Migration { client, from_store, follow: args.follow, sample: args.sample };

@@ -5,6 +5,7 @@ mod audit;
 mod backup;
 mod changes;
 mod check;
+mod config;
 mod delete;
 mod diff;
 mod exit;
@@ -12,6 +13,7 @@ mod expand;
 mod explain;
 mod export;
 mod import;
+mod manual;
 mod migrate;
 mod output;
 mod read;
@@ -21,11 +23,17 @@ mod schema;
 mod serve;
 mod store;
 mod target;
+mod top;
 mod validate;
 mod watch;
 mod write;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::{
+    ArgMatches, Command as ClapCommand, CommandFactory as _, FromArgMatches as _, Parser, Subcommand,
+};
 
 pub use exit::Exit;
 use output::Output;
@@ -96,7 +104,15 @@ enum Command {
     /// Print every change of a served store as it is made
     Watch(watch::WatchArgs),
     /// Serve a data directory over HTTP
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
+    /// Print the settings that a server would have, and where each comes from
+    Config(Box<serve::ServeArgs>),
+    /// Show what a server does, as it does it
+    Top(top::TopArgs),
+    /// Print what a shell needs to complete commands and options
+    Completions(manual::CompletionsArgs),
+    /// Write a manual page for each command
+    Man(manual::ManArgs),
     /// Hold every family of a data directory against the others
     Validate(validate::ValidateArgs),
     /// Copy a data directory while it is served; list and verify such backups
@@ -105,14 +121,56 @@ enum Command {
     Restore(restore::RestoreArgs),
 }
 
+/// The command line as it is understood: the settings of a server can all be given in the environment too.
+fn command() -> ClapCommand {
+    let in_environment = |serve: ClapCommand| {
+        serve.mut_args(|argument| match argument.get_long() {
+            Some(name) if !["help", "format"].contains(&name) => {
+                let name = format!("STONETOWN_{}", name.replace('-', "_").to_uppercase());
+                argument.env(name).hide_env(true)
+            }
+            _ => argument,
+        })
+    };
+    Cli::command().mut_subcommand("serve", in_environment).mut_subcommand("config", in_environment)
+}
+
+/// What was understood, with what a file of settings says.
+struct Understood {
+    cli: Cli,
+    command: ClapCommand,
+    matches: ArgMatches,
+    given: serve::Given,
+}
+
+fn understand(mut args: Vec<OsString>) -> Result<Understood, anyhow::Error> {
+    let command = command();
+    let mut matches = command.clone().try_get_matches_from(&args)?;
+    let mut given = serve::Given::default();
+    if let Some((name @ ("serve" | "config"), of_serve)) = matches.subcommand() {
+        let of_name = command.find_subcommand(name).cloned().unwrap_or_default();
+        if let Some(file) = of_serve.get_one::<std::path::PathBuf>("config") {
+            given = serve::merge(Path::new(file), &of_name, of_serve, &mut args)?;
+            matches = command.clone().try_get_matches_from(&args)?;
+        }
+    }
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok(Understood { cli, command, matches, given })
+}
+
 /// Runs the program on the arguments of the process.
 pub fn run() -> Exit {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let Understood { cli, command, matches, given } = match understand(std::env::args_os().collect()) {
+        Ok(understood) => understood,
         Err(error) => {
-            // Help and version come this way too; a closed pipe is nothing to tell about.
-            let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Yes };
+            return match error.downcast::<clap::Error>() {
+                Ok(error) => {
+                    // Help and version come this way too; a closed pipe is nothing to tell about.
+                    let _ = error.print();
+                    if error.use_stderr() { Exit::Usage } else { Exit::Yes }
+                }
+                Err(error) => output::fail(&error),
+            };
         }
     };
     let mut out = Output::new(cli.format);
@@ -132,7 +190,11 @@ pub fn run() -> Exit {
         Command::What(args) => audit::what(args, &mut out),
         Command::Changes(args) => changes::run(args, &mut out),
         Command::Watch(args) => watch::run(args, &mut out),
-        Command::Serve(args) => serve::run(args, &mut out),
+        Command::Serve(args) => serve::run(&args, &given, &mut out),
+        Command::Config(args) => config::run(&args, &given, &command, &matches, &mut out),
+        Command::Top(args) => top::run(&args, &mut out),
+        Command::Completions(args) => manual::completions(&args, command, &mut out),
+        Command::Man(args) => manual::man(&args, command, &mut out),
         Command::Validate(args) => validate::run(args, &mut out),
         Command::Backup(args) => backup::run(args, &mut out),
         Command::Restore(args) => restore::run(args, &mut out),

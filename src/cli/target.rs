@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use super::output::{Misunderstood, tell};
-use super::remote::{Client, ServerUrl};
+use super::remote::{Client, Identity, ServerUrl};
 use crate::api::{
     ApplyForm, BackupDoneForm, CollectForm, CompactedForm, DeletedForm, OrphanForm, PeriodForm, PurgeForm,
     RemovedForm, RetentionForm, SchemaForm, SchemaInfoForm, StatsForm, StoreForm, TupleGroupsForm, URL_FILE,
@@ -93,9 +93,9 @@ pub(super) fn open_engine(dir: &Path, create: bool) -> Result<Engine, StorageErr
 
 impl Target {
     /// Opens a data directory, or asks the server that has it open; `create`: it is made when it is not there.
-    pub(super) fn open(place: &Place, create: bool) -> anyhow::Result<Target> {
+    pub(super) fn open(place: &Place, identity: &Identity, create: bool) -> anyhow::Result<Target> {
         let dir = match place {
-            Place::Server(url) => return Ok(Target::Remote(Client::new(url.clone()))),
+            Place::Server(url) => return Ok(Target::Remote(Client::new(url.clone(), identity)?)),
             Place::Data(dir) => dir,
         };
         match open_engine(dir, create) {
@@ -105,7 +105,7 @@ impl Target {
                 Ok(Target::Local(Box::new(engine)))
             }
             Err(error @ StorageError::Locked(_)) => {
-                let Some(client) = Client::of_directory(dir) else { return Err(error.into()) };
+                let Some(client) = Client::of_directory(dir, identity) else { return Err(error.into()) };
                 let (dir, url) = (dir.display(), client.url());
                 tell(format_args!("stonetown: {dir} is served at {url}: asking the server"));
                 Ok(Target::Remote(client))

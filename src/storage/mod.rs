@@ -35,8 +35,8 @@ pub use recorder::{Reads, Recorder};
 pub use remembered::Remembered;
 pub use rocks::{
     BackedUpStore, Backup, BackupDone, BackupStep, ClashKind, Collected, Database, DatabaseOptions,
-    FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored, Rewound, StateReader,
-    list_backups, verify_backups,
+    DatabaseStats, FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored,
+    Rewound, StateReader, list_backups, verify_backups,
 };
 pub use stripes::Stripes;
 pub use tracked::{Basis, Tracked};

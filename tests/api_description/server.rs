@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
-use stonetown::api::{ApiLimits, Server};
+use stonetown::api::{ApiLimits, ApiSettings, Server};
 use stonetown::engine::{Engine, Settings};
 use stonetown::storage::DatabaseOptions;
 use tokio::sync::oneshot;
@@ -42,7 +42,8 @@ impl Running {
                     backup_dir: Some(backup_dir),
                     ..ApiLimits::default()
                 };
-                let server = Server::bind(served, limits, ([127, 0, 0, 1], 0).into()).await.unwrap();
+                let settings = ApiSettings { limits, ..ApiSettings::default() };
+                let server = Server::bind(served, settings, ([127, 0, 0, 1], 0).into()).await.unwrap();
                 tell.send(server.address()).unwrap();
                 server.run(async { drop(stopped.await) }).await;
             });

@@ -47,7 +47,7 @@ impl Served {
             .unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let url = line.split([' ', ',']).find(|word| word.starts_with("http://"));
+        let url = line.split([' ', ',']).find(|word| word.starts_with("http"));
         let url = url.unwrap_or_else(|| panic!("the server said: {line}")).to_owned();
         Served { process, url, dir: Some(dir) }
     }

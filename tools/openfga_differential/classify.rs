@@ -89,6 +89,9 @@ pub(crate) fn classify(
         return Ok(Class::Known("a double given as the text `Inf`"));
     }
     let Some(outcomes) = judge::outcomes(pair.ours.0, pair.peer.0, pair.world, question)? else {
+        if peer.message().contains("cannot be represented as a float64") && !ours.is_error() {
+            return Ok(Class::Known("a double given as a text that no double is equal to"));
+        }
         return odd("the conditions cannot be asked alone");
     };
     let meaning = judge::meaning(pair.world, question, &outcomes, |it| &it.ours);

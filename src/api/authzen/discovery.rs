@@ -21,7 +21,11 @@ pub(in super::super) async fn configuration(
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
     app.run(Class::Look, Some(store), move |app, store| {
-        let found = app.store(store).ok_or_else(no_store).and_then(|_| base(&headers, &uri));
+        let base = || match &app.public_url {
+            Some(url) => Ok(url.to_string()),
+            None => base(&headers, &uri),
+        };
+        let found = app.store(store).ok_or_else(no_store).and_then(|_| base());
         Ok(found.map_or_else(|error| refusal(&error), |base| describe(&format!("{base}/stores/{store}"))))
     })
     .await

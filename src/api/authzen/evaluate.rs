@@ -12,6 +12,7 @@ use super::super::routes::Body;
 use super::wire::{Fields, Question};
 use super::{error_json, open, read, refusal};
 use crate::engine::View;
+use crate::tuple::TupleKey;
 
 /// Of a larger body the evaluations are asked one by one: what they have in common is there once for each.
 const GROUPED_BYTES_MAX: usize = 64 << 10;
@@ -53,7 +54,11 @@ fn one(
     };
     match decision {
         Err(error) if error.code.is_internal() => Err(error.under(view.schema())),
-        decision => Ok(Some(Answer::json(&decision_json(&decision)).of_view(app, &view))),
+        decision => {
+            let mut reply = Answer::json(&decision_json(&decision));
+            note(app, &mut reply.decided, &asked.tuple, &decision);
+            Ok(Some(reply.of_view(app, &view)))
+        }
     }
 }
 
@@ -88,20 +93,34 @@ fn several(app: &App, store: &str, headers: &HeaderMap, body: &Body) -> Result<A
     let view = open(app, store, headers, None, Budget::Whole)?.ok_or_else(ApiError::internal)?;
     let is_grouped =
         semantic == Semantic::ExecuteAll && body.as_ref().is_ok_and(|body| body.len() <= GROUPED_BYTES_MAX);
-    let mut decisions = Vec::new();
+    let (mut decisions, mut decided) = (Vec::new(), Vec::new());
     'items: for group in items.chunks(if is_grouped { count } else { 1 }) {
-        for decision in decide(&view, group, &defaults) {
+        for (tuple, decision) in decide(&view, group, &defaults) {
+            tuple.inspect(|tuple| note(app, &mut decided, tuple, &decision));
             decisions.push(decision_json(&decision));
             if semantic.ends_with(decision.is_ok_and(|allowed| allowed)) {
                 break 'items;
             }
         }
     }
-    Ok(Answer::json(&json!({ "evaluations": decisions })).of_view(app, &view))
+    Ok(Answer { decided, ..Answer::json(&json!({ "evaluations": decisions })) }.of_view(app, &view))
 }
 
-/// The decisions on some of the evaluations, in their order.
-fn decide(view: &View<'_>, items: &[Value], defaults: &Question) -> Vec<Result<bool, ApiError>> {
+/// Notes a decision down, if it is one of those that are to be in the audit log.
+fn note(app: &App, decided: &mut Vec<(TupleKey, bool)>, tuple: &TupleKey, decision: &Result<bool, ApiError>) {
+    if let Ok(allowed) = decision
+        && app.observers.is_audited()
+    {
+        decided.push((tuple.clone(), *allowed));
+    }
+}
+
+/// The decisions on some of the evaluations, in their order, with what was asked where that could be read.
+fn decide(
+    view: &View<'_>,
+    items: &[Value],
+    defaults: &Question,
+) -> Vec<(Option<TupleKey>, Result<bool, ApiError>)> {
     let (mut errors, mut checks) = (Vec::new(), Vec::new());
     for item in items {
         match Question::read_item(item, defaults).and_then(|question| question.check()) {
@@ -112,10 +131,14 @@ fn decide(view: &View<'_>, items: &[Value], defaults: &Question) -> Vec<Result<b
             Err(error) => errors.push(Some(error)),
         }
     }
-    let mut answers = view.batch_check(&checks).into_iter();
+    let answers = view.batch_check(&checks);
+    let mut answers = checks.into_iter().zip(answers);
     let decision = |error: Option<ApiError>| match error {
-        Some(error) => Err(error),
-        None => answers.next().map_or_else(|| Err(ApiError::internal()), |it| it.map_err(ApiError::from)),
+        Some(error) => (None, Err(error)),
+        None => match answers.next() {
+            Some((check, answer)) => (Some(check.tuple), answer.map_err(ApiError::from)),
+            None => (None, Err(ApiError::internal())),
+        },
     };
     errors.into_iter().map(decision).collect()
 }

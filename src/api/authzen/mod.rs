@@ -78,7 +78,7 @@ fn status(error: &ApiError) -> StatusCode {
 }
 
 /// The answer to a request that cannot be answered.
-fn refusal(error: &ApiError) -> Answer {
+pub(super) fn refusal(error: &ApiError) -> Answer {
     let answer = Answer::json(&message(error)).status(status(error));
     match error.schema {
         Some(schema) => answer.under(schema),

@@ -4,11 +4,12 @@ use std::collections::HashSet;
 use std::time::Instant;
 
 use axum::body::{Body as ResponseBody, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response};
 use serde_json::{Map, Value, json};
 
+use super::super::access::{Caller, Right};
 use super::super::app::{Answer, App, Budget, SHORT_READS, WORK, at, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
@@ -24,12 +25,15 @@ use crate::tuple::TupleKey;
 pub(super) async fn check(
     State(app): State<App>,
     Path(store): Path<String>,
+    caller: Option<Extension<Caller>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response<ResponseBody> {
     let app = app.for_client(&headers);
+    let caller = caller.map(|Extension(caller)| caller);
     app.run_short(store, move |app, store, budget| {
-        super::bytes(&body).and_then(|body| one(app, store, &headers, body, budget)).transpose()
+        let asked = super::bytes(&body);
+        asked.and_then(|body| one(app, store, caller.as_ref(), &headers, body, budget)).transpose()
     })
     .await
 }
@@ -40,11 +44,15 @@ pub(in crate::api) fn is_check(parts: &Parts) -> bool {
 }
 
 /// The same as the route, which it need not be searched by.
-pub(in crate::api) async fn check_at_once(app: App, parts: Parts, body: Bytes) -> Response<ResponseBody> {
+pub(in crate::api) async fn check_at_once(app: App, mut parts: Parts, body: Bytes) -> Response<ResponseBody> {
     let store = store_of(parts.uri.path()).unwrap_or_default().to_owned();
+    let caller = parts.extensions.remove::<Caller>();
     let headers = parts.headers;
     let app = app.for_client(&headers);
-    app.run_short(store, move |app, store, budget| one(app, store, &headers, &body, budget).transpose()).await
+    app.run_short(store, move |app, store, budget| {
+        one(app, store, caller.as_ref(), &headers, &body, budget).transpose()
+    })
+    .await
 }
 
 fn store_of(path: &str) -> Option<&str> {
@@ -56,6 +64,7 @@ fn store_of(path: &str) -> Option<&str> {
 fn one(
     app: &App,
     store: &str,
+    caller: Option<&Caller>,
     headers: &HeaderMap,
     body: &[u8],
     budget: Budget,
@@ -69,6 +78,10 @@ fn one(
     fields.finish()?;
     let (schema, at) = (request.authorization_model_id.text(), at(headers)?);
     let with_period = request.period.unwrap_or(false);
+    // A period names the tuples that it begins and ends with.
+    if with_period && caller.is_some_and(|caller| !caller.may(Right::Explain, store)) {
+        return Err(ApiError::new(Code::Forbidden, "`period` needs the right `explain` of this store"));
+    }
     let view = match budget {
         // That takes a while.
         Budget::Short if with_period => return Ok(None),
@@ -90,17 +103,20 @@ fn one(
         let (period, _) =
             within(deadline, || with_period.then(|| view.period(key.as_ref(), &given)).transpose());
         let period = period?;
-        Ok(Some((answer, period)))
+        Ok(Some((answer, period, key)))
     };
     let answer = answer().map_err(|error: ApiError| error.under(view.schema()))?;
-    Ok(answer.map(|(answer, period)| {
-        let reply = match period {
+    Ok(answer.map(|(answer, period, key)| {
+        let mut reply = match period {
             None => Answer::of(plain(answer.allowed).to_vec()),
             Some(period) => {
                 let period = PeriodForm::from(&period);
                 Answer::json(&json!({ "allowed": answer.allowed, "resolution": "", "period": period }))
             }
         };
+        if app.observers.is_audited() {
+            reply.decided.push((key, answer.allowed));
+        }
         let reply = reply.of_view(app, &view);
         if !headers.contains_key(WORK) {
             return reply;
@@ -163,14 +179,20 @@ pub(super) async fn batch(
                 Err(error) => drop(result.insert(check.correlation_id.text().to_owned(), failed(&error))),
             }
         }
-        for (id, answer) in asked.into_iter().zip(view.batch_check(&items)) {
+        let mut decided = Vec::new();
+        for ((id, item), answer) in asked.into_iter().zip(&items).zip(view.batch_check(&items)) {
+            if let Ok(allowed) = answer
+                && app.observers.is_audited()
+            {
+                decided.push((item.tuple.clone(), allowed));
+            }
             let json = match answer {
                 Ok(allowed) => json!({ "allowed": allowed }),
                 Err(error) => failed(&check_error(error)),
             };
             result.insert(id.to_owned(), json);
         }
-        Ok(Answer::json(&json!({ "result": result })).of_view(app, &view))
+        Ok(Answer { decided, ..Answer::json(&json!({ "result": result })) }.of_view(app, &view))
     })
     .await
 }

@@ -27,8 +27,8 @@ mod write;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query};
-use axum::http::{Response, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::routing::{get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -87,22 +87,14 @@ pub(super) fn router(app: App) -> Router {
         .route("/compact", post(validate::compact))
         .route("/backup", post(backup::backup))
         .route("/healthz", get(health))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
         .route("/openapi.json", get(openapi))
         .method_not_allowed_fallback(|| async { refuse(Code::Unimplemented, "Method Not Allowed") })
         .fallback(|| async { refuse(Code::UndefinedEndpoint, "Not Found") })
         // As one layer: each layer by itself costs every request a box.
         .layer((CatchPanicLayer::custom(|_| panicked()), DefaultBodyLimit::max(limit)))
         .with_state(app)
-}
-
-/// The class of what most of the work of a server is, by the path alone.
-pub(super) fn heavy(path: &str) -> Option<Class> {
-    let (_, verb) = path.strip_prefix("/stores/")?.split_once('/')?;
-    match verb {
-        "batch-check" | "access/v1/evaluations" => Some(Class::Check),
-        "list-objects" | "list-users" | "expand" | "read" => Some(Class::List),
-        _ => None,
-    }
 }
 
 fn panicked() -> Response<axum::body::Body> {
@@ -142,6 +134,36 @@ async fn health(Query(query): Query<Parameters>) -> Response<axum::body::Body> {
         }
     });
     respond(None, answered, std::time::Instant::now())
+}
+
+/// Whether it is well to send requests here: writes are taken, and whoever shows a token can be told from others.
+async fn ready(State(app): State<App>) -> Response<axum::body::Body> {
+    let access = app.access.clone();
+    app.run(Class::Look, None, move |app, _| {
+        let mut missing = Vec::new();
+        if !app.engine.stats()?.database.is_writable {
+            missing.push("writes are refused until the server is started again");
+        }
+        if access.is_some_and(|access| !access.is_ready()) {
+            missing.push("the keys of an issuer of tokens are not at hand");
+        }
+        match missing.is_empty() {
+            true => Ok(Answer::json(&serde_json::json!({ "status": "READY" }))),
+            false => Ok(Answer::json(&serde_json::json!({ "status": "NOT_READY", "reasons": missing }))
+                .status(StatusCode::SERVICE_UNAVAILABLE)),
+        }
+    })
+    .await
+}
+
+async fn metrics(State(app): State<App>) -> Response<axum::body::Body> {
+    let content = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let mut response =
+        app.run(Class::Look, None, |app, _| Ok(Answer::of(app.observers.metrics.text().into_bytes()))).await;
+    if response.status().is_success() {
+        response.headers_mut().insert(header::CONTENT_TYPE, content);
+    }
+    response
 }
 
 async fn openapi() -> Response<axum::body::Body> {

@@ -1,10 +1,11 @@
 //! Stores: create, list, find, delete.
 
 use axum::body::Body as ResponseBody;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{Response, StatusCode};
 use serde_json::json;
 
+use super::super::access::Caller;
 use super::super::app::{Answer, App};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
@@ -43,7 +44,11 @@ pub(super) async fn create(State(app): State<App>, body: Body) -> Response<Respo
     .await
 }
 
-pub(super) async fn list(State(app): State<App>, Query(query): Query<Parameters>) -> Response<ResponseBody> {
+pub(super) async fn list(
+    State(app): State<App>,
+    caller: Option<Extension<Caller>>,
+    Query(query): Query<Parameters>,
+) -> Response<ResponseBody> {
     app.run(Class::Look, None, move |app, _| {
         let mut fields = Fields::of("ListStoresRequest");
         let size = fields.page_size(query.number("page_size")?);
@@ -55,7 +60,8 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<Parameters>
         let after = pages.place(token)?;
         let mut found = app.engine.list_stores();
         found.retain(|store| {
-            (name.is_empty() || store.name.as_deref() == Some(name))
+            caller.as_ref().is_none_or(|caller| caller.sees(&store.id.to_string()))
+                && (name.is_empty() || store.name.as_deref() == Some(name))
                 && after.as_ref().is_none_or(|after| store.id.to_string() > *after)
         });
         let is_more = found.len() > size;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use serde_json::Value;
 use ureq::http::Method;
 use ureq::{BodyReader, RequestBuilder};
@@ -136,7 +137,7 @@ impl Call<'_> {
             call = call.query(*name, value);
         }
         if let Some(key) = &self.client.key {
-            call = call.header("authorization", format!("Bearer {key}"));
+            call = call.header("authorization", format!("Bearer {}", key.expose_secret()));
         }
         for (name, value) in &self.headers {
             call = call.header(*name, value);

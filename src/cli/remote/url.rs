@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// `http://HOST[:PORT][/PATH]`, without a slash at its end.
+/// `http://HOST[:PORT][/PATH]` or `https://…`, without a slash at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::cli) struct ServerUrl(String);
 
@@ -12,10 +12,8 @@ impl FromStr for ServerUrl {
 
     fn from_str(text: &str) -> Result<ServerUrl, String> {
         let text = text.trim_end_matches('/');
-        if text.starts_with("https://") {
-            return Err(format!("`{text}`: Stonetown speaks no TLS yet: use http:// on a network you trust"));
-        }
-        let is_right = text.strip_prefix("http://").is_some_and(|rest| !rest.is_empty())
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        let is_right = rest.is_some_and(|rest| !rest.is_empty())
             && text.parse::<ureq::http::Uri>().is_ok_and(|uri| uri.host().is_some() && uri.query().is_none())
             && !text.contains('#');
         if is_right {

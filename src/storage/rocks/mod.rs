@@ -93,6 +93,21 @@ pub struct FamilySize {
     pub memory_bytes: u64,
 }
 
+/// What RocksDB holds and does, by its own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseStats {
+    /// What every family takes.
+    pub families: Vec<FamilySize>,
+    /// Bytes of blocks that are in memory.
+    pub block_cache_bytes: u64,
+    /// Bytes that compactions have still to rewrite, estimated.
+    pub compaction_pending_bytes: u64,
+    /// Compactions that are running.
+    pub compactions_running: u64,
+    /// Whether writes are taken; not, once what reached the disk is unknown.
+    pub is_writable: bool,
+}
+
 impl Database {
     /// The directory.
     pub fn dir(&self) -> &Path {
@@ -299,6 +314,27 @@ impl Database {
                 })
             })
             .collect()
+    }
+
+    /// What RocksDB holds and does.
+    pub fn stats(&self) -> Result<DatabaseStats, StorageError> {
+        let number = |property: &str| -> Result<u64, StorageError> {
+            Ok(self.db.property_int_value(property).map_err(open::from_rocks)?.unwrap_or(0))
+        };
+        let mut compaction_pending_bytes = 0;
+        for family in Family::ALL {
+            let property = "rocksdb.estimate-pending-compaction-bytes";
+            let of_family = self.db.property_int_value_cf(self.family(family)?, property);
+            compaction_pending_bytes += of_family.map_err(open::from_rocks)?.unwrap_or(0);
+        }
+        Ok(DatabaseStats {
+            families: self.family_sizes()?,
+            // All families share one cache.
+            block_cache_bytes: number("rocksdb.block-cache-usage")?,
+            compaction_pending_bytes,
+            compactions_running: number("rocksdb.num-running-compactions")?,
+            is_writable: self.closing.is_sound.load(Ordering::Acquire),
+        })
     }
 
     /// Writes everything out of memory into table files, and merges those of each family.

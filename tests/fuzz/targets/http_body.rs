@@ -4,12 +4,11 @@
 
 #![no_main]
 
-use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use stonetown::api::{Api, ApiLimits};
+use stonetown::api::{Api, ApiLimits, ApiSettings};
 use stonetown::engine::{Engine, Settings};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -114,7 +113,8 @@ impl Server {
                 long_time_max: Duration::from_secs(2),
                 ..ApiLimits::default()
             };
-            let api = runtime.block_on(async { Api::new(engine, limits) });
+            let settings = ApiSettings { limits, ..ApiSettings::default() };
+            let api = runtime.block_on(async { Api::new(engine, settings) }).expect("there is no audit log");
             let server = Server { runtime, api, stopping: watch::Sender::new(false), _dir: dir };
             for (route, body) in [("POST S/authorization-models", SCHEMA), ("POST S/write", TUPLES)] {
                 let answer = server.ask(&request(route, "", body.as_bytes()), false);
@@ -129,7 +129,7 @@ impl Server {
         let (mut client, server) = tokio::io::duplex(1 << 20);
         let (api, stopping) = (self.api.clone(), self.stopping.subscribe());
         self.runtime.block_on(async move {
-            let caller = IpAddr::V4(Ipv4Addr::LOCALHOST);
+            let caller = "127.0.0.1".into();
             let served = tokio::spawn(async move { api.serve_connection(server, caller, stopping).await });
             client.write_all(bytes).await.expect("it takes what comes");
             if is_all {

@@ -1,0 +1,153 @@
+//! What is told of requests when they have been answered: counted in metrics, logged where they were slow, written down where they were acts of
+//! administration, traced where that is asked for. Nothing here sees a body, a key or a token.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::app::Took;
+use super::audit_log::AuditLog;
+use super::metrics::Metrics;
+use super::verb::Verb;
+use crate::engine::Engine;
+use crate::tuple::TupleKey;
+
+/// What is told, and where to.
+#[derive(Debug, Clone)]
+pub struct ObserveSettings {
+    /// Requests that take as long are logged; none: none are.
+    pub slow: Option<Duration>,
+    /// The audit log; none: there is none.
+    pub audit_log: Option<PathBuf>,
+    /// The share of decisions of checks that are put into the audit log: 0 to 1.
+    pub audited_decisions: f64,
+}
+
+impl Default for ObserveSettings {
+    fn default() -> ObserveSettings {
+        ObserveSettings { slow: Some(Duration::from_secs(1)), audit_log: None, audited_decisions: 0.0 }
+    }
+}
+
+/// Those who are told.
+pub(super) struct Observers {
+    pub(super) metrics: Metrics,
+    slow: Option<Duration>,
+    audit: Option<Arc<AuditLog>>,
+    audited_decisions: f64,
+}
+
+/// Decisions that are to be put into the audit log: in the extensions of a response.
+#[derive(Debug, Clone)]
+pub(super) struct Decided(pub(super) Vec<(TupleKey, bool)>);
+
+/// A request, from when it came.
+#[derive(Debug, Clone)]
+pub(super) struct Told<'r> {
+    pub(super) verb: Verb<'r>,
+    pub(super) begun: Instant,
+    pub(super) request_id: &'r HeaderValue,
+    /// Who asked: the name of a key or token, else the address.
+    pub(super) caller: &'r str,
+}
+
+impl Observers {
+    /// # Errors
+    /// The audit log cannot be opened.
+    pub(super) fn new(engine: Arc<Engine>, settings: &ObserveSettings) -> std::io::Result<Observers> {
+        let audit = settings.audit_log.as_deref().map(AuditLog::open).transpose()?.map(Arc::new);
+        let audited_decisions = if audit.is_some() { settings.audited_decisions } else { 0.0 };
+        Ok(Observers { metrics: Metrics::new(engine), slow: settings.slow, audit, audited_decisions })
+    }
+
+    /// Whether a decision is to be put into the audit log.
+    pub(super) fn is_audited(&self) -> bool {
+        self.audited_decisions > 0.0 && rand::random::<f64>() < self.audited_decisions
+    }
+
+    /// Tells of a request that has been answered. What has to be on disk before, is when this is done.
+    pub(super) async fn tell(&self, told: &Told<'_>, response: &mut Response<Body>) {
+        let after = told.begun.elapsed();
+        let (verb, status) = (told.verb, response.status().as_u16());
+        let took = response.extensions_mut().remove::<Took>();
+        self.metrics.answered(verb.name, status, after, took.map(|took| (took.reads, took.waited)));
+        let is_slow = self.slow.is_some_and(|slow| after >= slow);
+        if is_slow || tracing::enabled!(target: "stonetown::requests", tracing::Level::DEBUG) {
+            log(told, status, after, took.unwrap_or_default(), is_slow);
+        }
+        let Some(audit) = &self.audit else { return };
+        if let Some(Decided(decisions)) = response.extensions_mut().remove() {
+            for (question, allowed) in decisions {
+                let mut entry = entry(told, status);
+                entry["decision"] = json!({
+                    "object": question.object.to_string(),
+                    "relation": question.relation.to_string(),
+                    "user": question.subject.to_string(),
+                    "allowed": allowed,
+                });
+                self.note(audit.add(&entry, false));
+            }
+        }
+        if verb.is_administrative {
+            let (audit, entry) = (Arc::clone(audit), entry(told, status));
+            let added = tokio::task::spawn_blocking(move || audit.add(&entry, true)).await;
+            self.note(added.unwrap_or_else(|_| Err(std::io::Error::other("broken off"))));
+        }
+    }
+
+    fn note(&self, added: std::io::Result<()>) {
+        if let Err(error) = added {
+            self.metrics.audit_failed.inc();
+            tracing::error!(%error, "an entry could not be added to the audit log");
+        }
+    }
+}
+
+fn entry(told: &Told<'_>, status: u16) -> serde_json::Value {
+    json!({
+        "time": Timestamp::now().to_string(),
+        "request_id": text(told.request_id),
+        "caller": told.caller,
+        "verb": told.verb.name,
+        "store": told.verb.store,
+        "status": status,
+    })
+}
+
+fn log(told: &Told<'_>, status: u16, after: Duration, took: Took, is_slow: bool) {
+    macro_rules! line {
+        ($level:ident, $target:literal, $message:literal) => {
+            tracing::$level!(
+                target: $target,
+                request_id = text(told.request_id),
+                caller = told.caller,
+                verb = told.verb.name,
+                store = told.verb.store,
+                status,
+                millis = millis(after),
+                waited_millis = millis(took.waited),
+                worked_millis = millis(took.worked),
+                reads = took.reads,
+                $message
+            )
+        };
+    }
+    match is_slow {
+        true => line!(warn, "stonetown::slow", "slow request"),
+        false => line!(debug, "stonetown::requests", "request"),
+    }
+}
+
+fn text(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or_default()
+}
+
+/// To a microsecond.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
+}

@@ -1,0 +1,215 @@
+//! Keys and issuers of tokens, as they stand in the file of settings. Secrets are not: they are in files of their own, or in the environment.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::super::output::Misunderstood;
+use crate::api::{
+    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Rights, Stores, is_safe_url,
+};
+
+/// A shorter key could be guessed.
+const SECRET_BYTES_MIN: usize = 16;
+const REFRESH_EVERY: Duration = Duration::from_secs(600);
+const REFRESH_PAUSE: Duration = Duration::from_secs(60);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KeyForm {
+    name: String,
+    secret_file: Option<PathBuf>,
+    secret_env: Option<String>,
+    #[serde(flatten)]
+    grant: GrantForm,
+}
+
+#[derive(Debug, Deserialize)]
+struct GrantForm {
+    stores: Vec<String>,
+    rights: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IssuerForm {
+    issuer: String,
+    audience: Vec<String>,
+    grants: Vec<ClaimGrantForm>,
+    refresh_every: Option<String>,
+    refresh_pause: Option<String>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ClaimGrantForm {
+    claim: Option<String>,
+    value: Option<String>,
+    #[serde(flatten)]
+    grant: GrantForm,
+}
+
+impl GrantForm {
+    fn read(&self) -> anyhow::Result<Grant> {
+        let stores = match &*self.stores {
+            [] => bail!("`stores` names none: write their ids, or [\"*\"] for all"),
+            [all] if all == "*" => Stores::All,
+            ids => {
+                let id = |id: &String| {
+                    id.parse().map_err(|_| {
+                        anyhow::anyhow!("`stores`: `{id}` is no id of a store, nor [\"*\"] for all")
+                    })
+                };
+                Stores::Only(ids.iter().map(id).collect::<Result<_, _>>()?)
+            }
+        };
+        if self.rights.is_empty() {
+            bail!("`rights` names none");
+        }
+        let mut rights = Vec::new();
+        for name in &self.rights {
+            let named: Rights = name.parse().map_err(|problem| anyhow::anyhow!("`rights`: {problem}"))?;
+            rights.extend(crate::api::Right::ALL.into_iter().filter(|right| named.has(*right)));
+        }
+        Ok(Grant { stores, rights: rights.into_iter().collect() })
+    }
+}
+
+impl KeyForm {
+    fn read(&self) -> anyhow::Result<KeySettings> {
+        let secret = match (&self.secret_file, &self.secret_env) {
+            (Some(file), None) => secret_of_file(file)?,
+            (None, Some(name)) => {
+                let secret = std::env::var(name);
+                SecretString::from(
+                    secret.with_context(|| format!("`secret_env`: {name} is not in the environment"))?,
+                )
+            }
+            _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
+        };
+        Ok(KeySettings { name: self.name.clone(), secret, grant: self.grant.read()? })
+    }
+
+    /// Where its secret is, for people.
+    pub(super) fn describe(&self) -> String {
+        let secret = match (&self.secret_file, &self.secret_env) {
+            (Some(file), _) => format!("secret_file = {:?}", file.display().to_string()),
+            (_, Some(name)) => format!("secret_env = {name:?}"),
+            _ => String::new(),
+        };
+        format!("name = {:?}\n{secret}\n{}", self.name, self.grant.describe())
+    }
+}
+
+impl GrantForm {
+    fn describe(&self) -> String {
+        format!("stores = {:?}\nrights = {:?}", self.stores, self.rights)
+    }
+}
+
+impl IssuerForm {
+    pub(super) fn describe(&self) -> String {
+        let mut text = format!("issuer = {:?}\naudience = {:?}", self.issuer, self.audience);
+        for grant in &self.grants {
+            text.push_str("\n[[issuers.grants]]\n");
+            if let (Some(claim), Some(value)) = (&grant.claim, &grant.value) {
+                text.push_str(&format!("claim = {claim:?}\nvalue = {value:?}\n"));
+            }
+            text.push_str(&grant.grant.describe());
+        }
+        text
+    }
+
+    fn read(&self) -> anyhow::Result<IssuerSettings> {
+        if !is_safe_url(&self.issuer) {
+            bail!("`issuer`: `{}` is no https URL", self.issuer);
+        }
+        if self.audience.is_empty() || self.audience.iter().any(String::is_empty) {
+            bail!(
+                "`audience` has to name for whom its tokens are: any other server's would be taken otherwise"
+            );
+        }
+        if self.grants.is_empty() {
+            bail!("it has no [[issuers.grants]]: whoever has a token of it could do nothing");
+        }
+        let grant = |form: &ClaimGrantForm| {
+            if form.claim.is_some() != form.value.is_some() {
+                bail!("a grant has `claim` and `value`, or none of them");
+            }
+            let (claim, value) = (form.claim.clone(), form.value.clone().unwrap_or_default());
+            Ok(ClaimGrant { claim, value, grant: form.grant.read()? })
+        };
+        let time = |name: &str, text: &Option<String>, usual: Duration| match text {
+            None => Ok(usual),
+            Some(text) => humantime::parse_duration(text)
+                .map_err(|_| anyhow::anyhow!("`{name}`: `{text}` is no time such as `10m`")),
+        };
+        let authorities = self.ca_file.as_ref().map(|file| {
+            std::fs::read(file).with_context(|| format!("`ca_file`: cannot read `{}`", file.display()))
+        });
+        Ok(IssuerSettings {
+            issuer: self.issuer.clone(),
+            audiences: self.audience.clone(),
+            grants: self.grants.iter().map(grant).collect::<Result<_, _>>()?,
+            refresh_every: time("refresh_every", &self.refresh_every, REFRESH_EVERY)?,
+            refresh_pause: time("refresh_pause", &self.refresh_pause, REFRESH_PAUSE)?,
+            authorities: authorities.transpose()?,
+        })
+    }
+}
+
+/// Reads what the forms say, and the secrets that they name.
+pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<AccessSettings> {
+    let key = |key: &KeyForm| key.read().with_context(|| format!("key `{}`", key.name));
+    let issuer = |issuer: &IssuerForm| issuer.read().with_context(|| format!("issuer `{}`", issuer.issuer));
+    Ok(AccessSettings {
+        keys: keys.iter().map(key).collect::<Result<_, _>>()?,
+        issuers: issuers.iter().map(issuer).collect::<Result<_, _>>()?,
+    })
+}
+
+/// A key whose holder may do everything.
+pub(super) fn admin_key(file: &Path) -> anyhow::Result<KeySettings> {
+    let secret = secret_of_file(file).context("--admin-key-file")?;
+    Ok(KeySettings { name: "admin".to_owned(), secret, grant: Grant::everything() })
+}
+
+fn secret_of_file(file: &Path) -> anyhow::Result<SecretString> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("cannot read the key in `{}`", file.display()))?;
+    Ok(SecretString::from(text.trim()))
+}
+
+/// Whether keys can be told from each other, and not be guessed.
+pub(super) fn look_at_keys(access: &AccessSettings) -> Result<(), Misunderstood> {
+    let wrong = |key: &KeySettings, problem: &str| {
+        Err(Misunderstood::new(format_args!("key `{}`: {problem}", key.name)))
+    };
+    for (at, key) in access.keys.iter().enumerate() {
+        let secret = key.secret.expose_secret();
+        let before = &access.keys[..at];
+        if key.name.is_empty() || key.name.contains(char::is_control) {
+            return wrong(key, "its name has to be a text, for the logs");
+        }
+        if before.iter().any(|other| other.name == key.name) {
+            return wrong(key, "there are two of this name");
+        }
+        if secret.len() < SECRET_BYTES_MIN {
+            return wrong(
+                key,
+                &format!("its secret has {} bytes: it needs at least {SECRET_BYTES_MIN}", secret.len()),
+            );
+        }
+        if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return wrong(key, "its secret has to be visible ASCII characters, without blanks");
+        }
+        if let Some(other) = before.iter().find(|other| other.secret.expose_secret() == secret) {
+            return wrong(key, &format!("it has the same secret as `{}`", other.name));
+        }
+    }
+    Ok(())
+}
