@@ -202,6 +202,8 @@ impl Collector for OfEngine {
                 None,
                 decisions.hits as f64,
             )?;
+            let bytes = decisions.bytes as f64;
+            to.gauge("decision_cache", "Decisions in memory", Some(&Unit::Bytes), bytes)?;
             to.counter("decision_cache_misses", "Checks that were evaluated", None, decisions.misses as f64)?;
         }
         let database = &stats.database;

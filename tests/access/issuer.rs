@@ -40,13 +40,11 @@ impl SigningKey {
         SigningKey { id: id.to_owned(), key, algorithm: Algorithm::ES256 }
     }
 
-    pub(super) fn edwards(id: &str) -> SigningKey {
-        let pair = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        SigningKey {
-            id: id.to_owned(),
-            key: EncodingKey::from_ed_der(&pair.serialize_der()),
-            algorithm: Algorithm::EdDSA,
-        }
+    /// On another curve.
+    pub(super) fn of_384_bits(id: &str) -> SigningKey {
+        let pair = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap();
+        let key = EncodingKey::from_ec_der(&pair.serialize_der());
+        SigningKey { id: id.to_owned(), key, algorithm: Algorithm::ES384 }
     }
 
     pub(super) fn public(&self) -> Jwk {

@@ -53,7 +53,7 @@ fn with(mut claims: Value, name: &str, value: Value) -> Value {
 
 #[test]
 fn rights_go_by_claims() {
-    let (one, two) = (SigningKey::elliptic("one"), SigningKey::edwards("two"));
+    let (one, two) = (SigningKey::elliptic("one"), SigningKey::of_384_bits("two"));
     let (provider, other) = (Provider::start(&[&one, &two]), Provider::start(&[&two]));
     let world = World::start(
         &(issuer(&provider, CHECKERS)

@@ -190,8 +190,9 @@ fn judge(description: &Description, made: &Made<'_>, spoilt: &Spoilt, answer: &A
     Ok(())
 }
 
-/// What imports and exports answer in, beside JSON.
-const EXPORT_KINDS: [&str; 6] = [
+/// What imports, exports and metrics answer in, beside JSON.
+const OTHER_KINDS: [&str; 7] = [
+    "application/openmetrics-text; version=1.0.0; charset=utf-8",
     "application/x-ndjson",
     "text/csv; charset=utf-8",
     "text/plain; charset=utf-8",
@@ -206,7 +207,7 @@ fn judge_elsewhere(description: &Description, made: &Made<'_>, answer: &Answer) 
         return if answer.body.is_empty() { Ok(()) } else { Err("there is a body".to_owned()) };
     }
     let kind = answer.header("content-type");
-    let is_stream = kind.is_some_and(|kind| EXPORT_KINDS.contains(&kind)) && answer.status == 200;
+    let is_stream = kind.is_some_and(|kind| OTHER_KINDS.contains(&kind)) && answer.status == 200;
     if is_stream {
         return Ok(());
     }
