@@ -11,6 +11,8 @@ mod access {
     /// An OpenID provider.
     mod issuer;
 
+    /// Published advisories of OpenFGA about who may call.
+    mod advisories;
     mod audit;
     mod certificates;
     mod keys;

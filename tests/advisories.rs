@@ -2,12 +2,7 @@
 //! its answers were wrong, asked of a running server, without kept decisions and with them. A test is named after the
 //! advisory; the words behind say what went wrong there.
 //!
-//! Not here, since there is no authentication yet; these belong to its tests when it comes:
-//!
-//! - CVE-2022-39340: a stream of a list that asked for no authentication;
-//! - CVE-2026-55689: a token's audience that was not looked at where none was set;
-//! - GHSA-68m9-983m-f3v5: a playground that was served with the keys known to it (that there is none is tested here);
-//! - #3168: keys compared in a time that tells how much of them is right.
+//! Those about who may call are in `tests/access/advisories.rs`, and of settings (CVE-2026-55689) in `tests/settings.rs`.
 
 #![allow(
     clippy::unwrap_used,

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::request::Parts;
 use axum::http::{Method, Request, Response};
+use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::app::{ConnectionLimits, refuse, respond};
@@ -20,6 +21,8 @@ use super::error::{ApiError, Code};
 pub(super) const PASSED_OVER_BYTES_MAX: usize = 64 << 20;
 /// Bodies up to this size take no room; as many as there are connections may be in memory at once.
 const SMALL_BYTES_MAX: usize = 64 << 10;
+/// How long the body of a request that is refused is waited for.
+const PASSED_OVER_TIME: Duration = Duration::from_secs(1);
 /// What room is counted in.
 const ROOM_BYTES: usize = 1 << 10;
 
@@ -80,6 +83,22 @@ impl Bodies {
         })
     }
 }
+/// Reads on to the end of a body that nobody wants, as long as it is a small one that comes at once; whether that was so. Otherwise the
+/// connection cannot be used again.
+pub(super) async fn pass_over(body: Incoming) -> bool {
+    let is_small = body.size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BYTES_MAX as u64);
+    let mut body = Body::new(body);
+    let to_its_end = async {
+        while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+            if frame.is_err() {
+                return false;
+            }
+        }
+        true
+    };
+    is_small && tokio::time::timeout(PASSED_OVER_TIME, to_its_end).await.unwrap_or(false)
+}
+
 /// A request whose body has been seen to.
 pub(super) enum Taken {
     /// With all of its body.

@@ -54,6 +54,18 @@ pub(super) enum Code {
 }
 
 impl Code {
+    /// Why callers are refused.
+    pub(super) const OF_CALLERS: [Code; 8] = [
+        Code::InvalidSubject,
+        Code::InvalidAudience,
+        Code::InvalidIssuer,
+        Code::InvalidClaims,
+        Code::InvalidBearerToken,
+        Code::BearerTokenMissing,
+        Code::Unauthenticated,
+        Code::Forbidden,
+    ];
+
     /// OpenFGA's name and number; `Aborted` and `rate_limit_exceeded` have none of their own, only a status.
     fn parts(self) -> (&'static str, u16) {
         match self {

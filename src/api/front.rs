@@ -19,7 +19,7 @@ use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 use super::access::Access;
 use super::app::{ApiSettings, App, Charge, Took, respond};
 use super::authzen;
-use super::body::{Bodies, Taken};
+use super::body::{Bodies, Taken, pass_over};
 use super::error::{ApiError, Code};
 use super::load::Load;
 use super::metrics::Metrics;
@@ -138,7 +138,7 @@ impl Api {
             },
             Err(refusal) => {
                 self.metrics().refused(refusal.code.name());
-                refused(&verb, refusal, is_browser)
+                refused(&verb, request, refusal, is_browser).await
             }
         };
         let request_id = given.unwrap_or_else(new_request_id);
@@ -179,7 +179,7 @@ impl Api {
         caller: &Arc<str>,
     ) -> Result<Response<Body>, Infallible> {
         if let Err(refusal) = quotas.admit(verb.store, caller) {
-            return Ok(refused(verb, refusal, is_browser));
+            return Ok(refused(verb, request, refusal, is_browser).await);
         }
         let charge = Charge::to(Arc::clone(quotas), verb.store, Arc::clone(caller));
         request.extensions_mut().insert(charge);
@@ -199,7 +199,7 @@ impl Api {
         if let Some(class) = verb.heavy
             && let Err(busy) = self.app.load.admit_heavy(class)
         {
-            return Ok(refused(verb, busy, is_browser));
+            return Ok(refused(verb, request, busy, is_browser).await);
         }
         match self.bodies.take(request.map(Body::new)).await {
             Err(refusal) => Ok(*refusal),
@@ -218,13 +218,22 @@ impl Api {
 }
 
 /// The response to a request that is refused before any route has seen it.
-fn refused(verb: &Verb<'_>, error: ApiError, is_browser: bool) -> Response<Body> {
+async fn refused(
+    verb: &Verb<'_>,
+    request: Request<Incoming>,
+    error: ApiError,
+    is_browser: bool,
+) -> Response<Body> {
+    let can_go_on = pass_over(request.into_body()).await;
     let retry_after = error.retry_after_seconds();
     let is_authzen = verb.name.starts_with("authzen_") && error.code != Code::Busy;
     let answered = if is_authzen { Ok(authzen::refusal(&error)) } else { Err(error) };
     let mut response = respond(None, answered, Instant::now());
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if !can_go_on {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if is_browser {
         // Without it, the page would not be told why.

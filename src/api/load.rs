@@ -12,8 +12,8 @@
 //! their turn, short checks are turned away.
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::{Handle, RuntimeMetrics};
@@ -129,8 +129,11 @@ pub(super) struct Load {
     runtime: RuntimeMetrics,
     evaluators: Evaluators,
     /// A turn for each core.
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
 }
+
+/// A turn, which whoever works and whoever waits for it may give up.
+type Turn = Mutex<Option<OwnedSemaphorePermit>>;
 
 #[derive(Debug)]
 struct Room {
@@ -173,7 +176,7 @@ impl Load {
             turned_away_at: AtomicU64::new(0),
         };
         let evaluators = Evaluators::new(runtime.clone());
-        let turns = Semaphore::new(cores());
+        let turns = Arc::new(Semaphore::new(cores()));
         Load { rooms: Class::ALL.map(room), runtime: runtime.metrics(), evaluators, turns }
     }
 
@@ -205,12 +208,19 @@ impl Load {
             return tokio::task::spawn_blocking(work).await.ok();
         }
         // It is never closed.
-        let turn = self.turns.acquire().await.ok();
-        let mut work = pin!(self.evaluators.run(work));
+        let turn = Arc::new(Mutex::new(Arc::clone(&self.turns).acquire_owned().await.ok()));
+        let give_up = |turn: &Turn| drop(turn.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let held = Arc::clone(&turn);
+        let mut work = pin!(self.evaluators.run(move || {
+            let done = work();
+            // The next can begin before this answer is on its way.
+            give_up(&held);
+            done
+        }));
         match tokio::time::timeout(TURN, work.as_mut()).await {
             Ok(done) => done,
             Err(_) => {
-                drop(turn);
+                give_up(&turn);
                 work.await
             }
         }

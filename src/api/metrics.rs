@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::error::Code;
 use crate::engine::Engine;
 
 /// Seconds: from what a check takes to what a batch takes.
@@ -82,6 +83,10 @@ impl Metrics {
             handshakes_failed: Counter::default(),
             audit_failed: Counter::default(),
         };
+        // So that there is something to compare the first one with.
+        for code in Code::OF_CALLERS {
+            drop(metrics.refused.get_or_create(&Because { reason: code.name() }));
+        }
         metrics.registered(engine)
     }
 

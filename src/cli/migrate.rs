@@ -58,13 +58,13 @@ pub(super) fn run(
     let since = since.to_string();
     let place = source.end_of_changes(&since)?;
     let schemas = copy_schemas(&source, target, store)?;
-    let Some((latest, latest_here)) = schemas.last() else {
+    if schemas.is_empty() {
         bail!(
             "store `{}` of the source has no authorization model: there is nothing to migrate",
             source.store()
         );
-    };
-    let mut copy = Copying { target, store, schemas: &schemas, untaken: Vec::new(), untaken_total: 0 };
+    }
+    let mut copy = Copying { target, store, schemas, untaken: Vec::new(), untaken_total: 0 };
     let mut tuples = 0;
     let mut part: Vec<Tuple> = Vec::new();
     source.tuples(&mut |page| {
@@ -80,8 +80,9 @@ pub(super) fn run(
     if stop.load(Ordering::Relaxed) {
         bail!("stopped before everything was copied: run the same command again");
     }
-    let assertions = copy_assertions(&source, target, store, &schemas)?;
     let changes = follow(&source, &mut copy, (place, &since), migration.follow, &stop, &bar)?;
+    let assertions = copy_assertions(&source, target, store, &copy.schemas)?;
+    let (latest, latest_here) = copy.schemas.last().context("there is no schema")?;
     bar.set_message("counting and asking on both sides");
     let here = count(target, store)?;
     let mut there = 0;
@@ -99,7 +100,7 @@ pub(super) fn run(
             format!(
                 "{} schemas, {tuples} tuples, {assertions} assertions copied, {changes} changes followed\ntuples: {there} there, {here} here, {} \
                  that no schema here lets in\nchecks: {} asked on both sides, {} the same",
-                schemas.len(),
+                copy.schemas.len(),
                 copy.untaken_total,
                 asked.asked,
                 asked.asked - asked.differences.len(),
@@ -107,7 +108,7 @@ pub(super) fn run(
         },
         || {
             json!({
-                "schemas": schemas.len(), "tuples": tuples, "assertions": assertions, "changes": changes,
+                "schemas": copy.schemas.len(), "tuples": tuples, "assertions": assertions, "changes": changes,
                 "verified": { "there": there, "here": here, "untaken": copy.untaken_total, "asked": asked.asked,
                               "differences": asked.differences },
             })
@@ -185,12 +186,21 @@ fn copy_assertions(
 struct Copying<'a> {
     target: &'a Target,
     store: StoreId,
-    schemas: &'a [(String, SchemaId)],
+    schemas: Vec<(String, SchemaId)>,
     untaken: Vec<String>,
     untaken_total: usize,
 }
 
 impl Copying<'_> {
+    /// Copies the models that were written at the source meanwhile: what follows may need them.
+    fn renew_schemas(&mut self, source: &Source) -> anyhow::Result<()> {
+        let latest = source.latest_model()?;
+        if self.schemas.last().map(|(there, _)| there) != latest.as_ref() {
+            self.schemas = copy_schemas(source, self.target, self.store)?;
+        }
+        Ok(())
+    }
+
     /// A tuple that the latest schema does not let in was written under an earlier one.
     fn write(&mut self, mut tuples: Vec<Tuple>) -> anyhow::Result<()> {
         for (_, schema) in self.schemas.iter().rev() {
@@ -264,6 +274,7 @@ fn follow(
         let (changes, next) = source.changes(&place, since)?;
         let is_end = changes.is_empty();
         followed += changes.len();
+        copy.renew_schemas(source)?;
         copy.apply(changes)?;
         if !next.is_empty() {
             place = next;

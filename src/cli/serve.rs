@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::exit::Exit;
-use super::output::{Output, tell};
+use super::output::Output;
 use crate::api::Server;
 use crate::engine::{Engine, EngineError, StorageError};
 
@@ -106,9 +106,9 @@ fn raise_open_files(connections: usize) {
         let raised = setrlimit(Resource::Nofile, Rlimit { current: Some(allowed), maximum });
         if raised.is_err() || allowed < wanted {
             let found = if raised.is_ok() { allowed } else { current.unwrap_or(0) };
-            tell(format_args!(
-                "stonetown: {found} files may be open, {connections} connections want {wanted}: raise `ulimit -n`"
-            ));
+            tracing::warn!(
+                "{found} files may be open, {connections} connections want {wanted}: raise `ulimit -n`"
+            );
         }
     }
 }

@@ -59,6 +59,13 @@ impl SigningKey {
         encode(&header, claims, &self.key).unwrap()
     }
 
+    /// One that has to be understood in a way that nobody here knows.
+    pub(super) fn sign_critical(&self, claims: &Value) -> String {
+        let crit = Some(vec!["unheard-of".to_owned()]);
+        let header = Header { kid: Some(self.id.clone()), crit, ..Header::new(self.algorithm) };
+        encode(&header, claims, &self.key).unwrap()
+    }
+
     /// One that does not say by which key it is signed.
     pub(super) fn sign_nameless(&self, claims: &Value) -> String {
         encode(&Header::new(self.algorithm), claims, &self.key).unwrap()

@@ -104,6 +104,7 @@ fn tokens_that_do_not_hold_are_refused() {
     let header = Header { kid: Some("one".to_owned()), ..Header::new(Algorithm::HS256) };
     let symmetric = encode(&header, &right, &EncodingKey::from_secret(&public)).unwrap();
     world.is_refused(&symmetric, 401, invalid);
+    world.is_refused(&key.sign_critical(&right), 401, invalid);
     for (claims, code) in [
         (with(right.clone(), "exp", json!(now() - 120)), "invalid_claims"),
         (with(right.clone(), "nbf", json!(now() + 120)), "invalid_claims"),

@@ -348,6 +348,11 @@ fn a_live_store_is_copied_and_followed() {
         .unwrap();
     std::thread::sleep(Duration::from_millis(500));
     source.ok(&["write", "doc:new#viewer@user:zoe", "--delete", "doc:old#viewer@user:anne"]);
+    // A schema that is written meanwhile was not copied once, nor the tuples that it alone lets in.
+    let meanwhile =
+        source.write("meanwhile.fga", format!("{SCHEMA}type note\n  relations\n    define reader: [user]\n"));
+    source.ok(&["schema", "write", &meanwhile]);
+    source.ok(&["write", "note:1#reader@user:zoe"]);
     std::thread::sleep(Duration::from_millis(1_500));
     let kill = format!("kill -INT {}", following.id());
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
@@ -361,7 +366,7 @@ fn a_live_store_is_copied_and_followed() {
     };
     assert!(status.success());
     assert_eq!(target.export("text"), source.export("text"));
-    assert_eq!(target.ok(&["schema", "list"]).lines().count(), 2, "schemas are copied once");
+    assert_eq!(target.ok(&["schema", "list"]).lines().count(), 3, "schemas are copied once");
     check_exists(Path::new(&target.at.1));
 }
 

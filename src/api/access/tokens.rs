@@ -92,6 +92,13 @@ impl Tokens {
         if !ALGORITHMS.contains(&header.alg) {
             return wrong(Code::InvalidBearerToken, "the token is signed in a way that is not taken");
         }
+        // What has to be understood to take it (RFC 7515 §4.1.11): nothing is.
+        if header.crit.is_some() {
+            return wrong(
+                Code::InvalidBearerToken,
+                "the token has a header `crit`, of which nothing is understood",
+            );
+        }
         let named = claims.get("iss").and_then(Value::as_str);
         let of = self.issuers.iter().position(|issuer| Some(&*issuer.settings.issuer) == named);
         let Some(of) = of else {

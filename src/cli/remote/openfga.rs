@@ -105,6 +105,13 @@ impl Source {
         }
     }
 
+    /// The id of the newest model; none: there is none.
+    pub(in crate::cli) fn latest_model(&self) -> anyhow::Result<Option<String>> {
+        let call = self.client.get(self.path("authorization-models")).query("page_size", "1");
+        let page = call.send()?.json()?;
+        Ok(page["authorization_models"][0]["id"].as_str().map(str::to_owned))
+    }
+
     /// The assertions of a model.
     pub(in crate::cli) fn assertions(&self, model: &str) -> anyhow::Result<Vec<Value>> {
         let mut answer = self.client.get(self.path(&format!("assertions/{model}"))).send()?.json()?;

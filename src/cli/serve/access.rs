@@ -23,14 +23,15 @@ pub(super) struct KeyForm {
     name: String,
     secret_file: Option<PathBuf>,
     secret_env: Option<String>,
-    #[serde(flatten)]
-    grant: GrantForm,
-}
-
-#[derive(Debug, Deserialize)]
-struct GrantForm {
     stores: Vec<String>,
     rights: Vec<String>,
+}
+
+/// Rights in stores, as they are written.
+#[derive(Debug)]
+struct GrantForm<'f> {
+    stores: &'f [String],
+    rights: &'f [String],
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,13 +50,13 @@ pub(super) struct IssuerForm {
 struct ClaimGrantForm {
     claim: Option<String>,
     value: Option<String>,
-    #[serde(flatten)]
-    grant: GrantForm,
+    stores: Vec<String>,
+    rights: Vec<String>,
 }
 
-impl GrantForm {
+impl GrantForm<'_> {
     fn read(&self) -> anyhow::Result<Grant> {
-        let stores = match &*self.stores {
+        let stores = match self.stores {
             [] => bail!("`stores` names none: write their ids, or [\"*\"] for all"),
             [all] if all == "*" => Stores::All,
             ids => {
@@ -71,7 +72,7 @@ impl GrantForm {
             bail!("`rights` names none");
         }
         let mut rights = Vec::new();
-        for name in &self.rights {
+        for name in self.rights {
             let named: Rights = name.parse().map_err(|problem| anyhow::anyhow!("`rights`: {problem}"))?;
             rights.extend(crate::api::Right::ALL.into_iter().filter(|right| named.has(*right)));
         }
@@ -91,7 +92,11 @@ impl KeyForm {
             }
             _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
         };
-        Ok(KeySettings { name: self.name.clone(), secret, grant: self.grant.read()? })
+        Ok(KeySettings { name: self.name.clone(), secret, grant: self.grant().read()? })
+    }
+
+    fn grant(&self) -> GrantForm<'_> {
+        GrantForm { stores: &self.stores, rights: &self.rights }
     }
 
     /// Where its secret is, for people.
@@ -101,13 +106,19 @@ impl KeyForm {
             (_, Some(name)) => format!("secret_env = {name:?}"),
             _ => String::new(),
         };
-        format!("name = {:?}\n{secret}\n{}", self.name, self.grant.describe())
+        format!("name = {:?}\n{secret}\n{}", self.name, self.grant().describe())
     }
 }
 
-impl GrantForm {
+impl GrantForm<'_> {
     fn describe(&self) -> String {
         format!("stores = {:?}\nrights = {:?}", self.stores, self.rights)
+    }
+}
+
+impl ClaimGrantForm {
+    fn grant(&self) -> GrantForm<'_> {
+        GrantForm { stores: &self.stores, rights: &self.rights }
     }
 }
 
@@ -119,7 +130,7 @@ impl IssuerForm {
             if let (Some(claim), Some(value)) = (&grant.claim, &grant.value) {
                 text.push_str(&format!("claim = {claim:?}\nvalue = {value:?}\n"));
             }
-            text.push_str(&grant.grant.describe());
+            text.push_str(&grant.grant().describe());
         }
         text
     }
@@ -141,7 +152,7 @@ impl IssuerForm {
                 bail!("a grant has `claim` and `value`, or none of them");
             }
             let (claim, value) = (form.claim.clone(), form.value.clone().unwrap_or_default());
-            Ok(ClaimGrant { claim, value, grant: form.grant.read()? })
+            Ok(ClaimGrant { claim, value, grant: form.grant().read()? })
         };
         let time = |name: &str, text: &Option<String>, usual: Duration| match text {
             None => Ok(usual),
@@ -166,10 +177,12 @@ impl IssuerForm {
 pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<AccessSettings> {
     let key = |key: &KeyForm| key.read().with_context(|| format!("key `{}`", key.name));
     let issuer = |issuer: &IssuerForm| issuer.read().with_context(|| format!("issuer `{}`", issuer.issuer));
-    Ok(AccessSettings {
+    let access = AccessSettings {
         keys: keys.iter().map(key).collect::<Result<_, _>>()?,
         issuers: issuers.iter().map(issuer).collect::<Result<_, _>>()?,
-    })
+    };
+    look_at_keys(&access)?;
+    Ok(access)
 }
 
 /// A key whose holder may do everything.

@@ -95,7 +95,7 @@ pub(in crate::cli) struct ServeArgs {
     audit_log: Option<PathBuf>,
 
     /// The share of decisions of checks that are added too, from 0 to 1
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share, requires = "audit_log", help_heading = TOLD)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0, value_parser = parse_share, help_heading = TOLD)]
     audit_decisions: f64,
 
     /// Log requests that take as long, such as `200ms`; `never`
@@ -332,6 +332,11 @@ impl ServeArgs {
                 self.listen
             ))
             .into());
+        }
+        if self.audit_decisions > 0.0 && self.audit_log.is_none() {
+            return Err(
+                Misunderstood::new("`--audit-decisions` needs `--audit-log <FILE>`: where they go").into()
+            );
         }
         let mut engine = Settings::default();
         engine.database.create = true;
