@@ -151,17 +151,24 @@ pub(super) struct App {
 
 /// Who is charged for a request whose answer goes on behind its head: in the extensions of the request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Charge(Option<(Arc<Quotas>, Option<Box<str>>, Arc<str>)>);
+pub(super) struct Charge(Option<Arc<Charged>>);
+
+#[derive(Debug)]
+struct Charged {
+    quotas: Arc<Quotas>,
+    store: Option<Box<str>>,
+    caller: Arc<str>,
+}
 
 impl Charge {
     pub(super) fn to(quotas: Arc<Quotas>, store: Option<&str>, caller: Arc<str>) -> Charge {
-        Charge(Some((quotas, store.map(Box::from), caller)))
+        Charge(Some(Arc::new(Charged { quotas, store: store.map(Box::from), caller })))
     }
 
     /// Takes what was read.
     pub(super) fn take(&self, reads: u64) {
-        if let Some((quotas, store, caller)) = &self.0 {
-            quotas.charge(store.as_deref(), caller, reads);
+        if let Some(charged) = &self.0 {
+            charged.quotas.charge(charged.store.as_deref(), &charged.caller, reads);
         }
     }
 }

@@ -161,7 +161,8 @@ fn holds(grant: &ClaimGrant, claims: &Map<String, Value>) -> bool {
     });
     let is_it = |value: &Value| match value {
         Value::String(text) => *text == grant.value,
-        Value::Bool(_) | Value::Number(_) => value.to_string() == grant.value,
+        Value::Bool(is) => grant.value == if *is { "true" } else { "false" },
+        Value::Number(number) => number.to_string() == grant.value,
         _ => false,
     };
     match found {
