@@ -661,3 +661,44 @@ fn a_server_can_be_stopped_as_soon_as_it_listens() {
         assert!(ended_well);
     }
 }
+
+/// Where a directory was restored, places of before stand for other changes: three of them were passed over in silence.
+#[test]
+fn a_place_in_the_log_is_refused_after_a_restore() {
+    let server = Served::start();
+    let client = Client::new(&server);
+    let store = client.store.clone();
+    client.write(&[("doc:1", "viewer", "user:anne")]);
+    let backups = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let output =
+            std::process::Command::new(env!("CARGO_BIN_EXE_stonetown")).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let backup_dir = backups.path().to_str().unwrap().to_owned();
+    for object in ["doc:2", "doc:3", "doc:4"] {
+        client.write(&[(object, "viewer", "user:anne")]);
+    }
+    let token = client.get("changes").body["continuation_token"].as_str().unwrap().to_owned();
+    let (_, data) = server.stop();
+    run(&["backup", &backup_dir, "--data", data.path().to_str().unwrap()]);
+    let server = Served::on(data, &[]);
+    let client = Client { server: &server, store: store.clone() };
+    assert_eq!(
+        client.get(&format!("changes?continuation_token={token}")).status,
+        200,
+        "a restart changes nothing"
+    );
+    drop(server);
+    let restored = tempfile::tempdir().unwrap();
+    run(&["restore", &backup_dir, "--revision", "2", "--data", restored.path().to_str().unwrap()]);
+    let server = Served::on(restored, &[]);
+    let client = Client { server: &server, store };
+    for object in ["doc:5", "doc:6", "doc:7", "doc:8"] {
+        client.write(&[(object, "viewer", "user:anne")]);
+    }
+    for path in [format!("changes?continuation_token={token}"), format!("watch?after={token}")] {
+        let refused = client.get(&path);
+        assert_eq!(refused.status, 400, "{path}: {}", refused.body);
+    }
+}

@@ -82,7 +82,7 @@ fn what_is_printed_can_be_a_file_of_settings_and_has_no_secret() {
         "stonetown.toml",
         "data = \"DIR/data\"\n[[keys]]\nname = \"one\"\nsecret_file = \"DIR/key\"\nstores = [\"*\"]\nrights = [\"check\", \"read\"]\n\
          [[keys]]\nname = \"two\"\nsecret_env = \"TWO\"\nstores = [\"01ARZ3NDEKTSV4RRFFQ69G5FAV\"]\nrights = [\"all\"]\n\
-         [[issuers]]\nissuer = \"https://login.example.com\"\naudience = [\"stonetown\"]\n\
+         [[issuers]]\nissuer = \"https://login.example.com\"\naudience = [\"stonetown\"]\nrefresh_every = \"5m\"\n\
          [[issuers.grants]]\nclaim = \"roles\"\nvalue = \"x\"\nstores = [\"*\"]\nrights = [\"explain\"]\n",
     );
     let environment = [("TWO", "another-secret-0123456789")];
@@ -96,6 +96,7 @@ fn what_is_printed_can_be_a_file_of_settings_and_has_no_secret() {
     let second = String::from_utf8(printed.stdout).unwrap();
     assert!(printed.status.success(), "{}{text}", String::from_utf8_lossy(&printed.stderr));
     // Only where they come from has changed.
+    assert!(second.contains("refresh_every = \"5m\""), "{second}");
     let values = |text: &str| -> Vec<String> {
         text.lines()
             .filter(|line| !line.starts_with('#'))
@@ -169,7 +170,7 @@ fn wrong_settings_of_the_file_are_told_with_their_line() {
             key(&format!("{right}[[keys]]\nname = \"two\"\n{right}")),
             &["key `two`", "the same secret as `one`"],
         ),
-        (issuer(grants), &["missing field", "audience"]),
+        (issuer(&format!("[[issuers.grants]]\n{grants}")), &["missing field", "audience"]),
         (issuer(audience), &["missing field", "grants"]),
         (issuer(&format!("{audience}grants = []\n")), &["[[issuers.grants]]"]),
         (issuer(&format!("{audience}[[issuers.grants]]\nclaim = \"x\"\n{grants}")), &["`claim` and `value`"]),

@@ -370,10 +370,11 @@ impl App {
         }
     }
 
-    /// The store that continuation tokens are for: one that is begun again under the same id is another one.
+    /// The store that continuation tokens are for: one that is begun again under the same id is another one, and so is each in a data directory
+    /// that was restored, where places of before stand for other changes.
     pub(super) fn life(&self, store: &str) -> String {
         let number = store.parse().ok().and_then(|id| self.engine.find_store(id)).map(|store| store.number);
-        format!("{store}/{}", number.unwrap_or(0))
+        format!("{store}/{}/{}", number.unwrap_or(0), self.engine.incarnation().0)
     }
 
     /// The store of a text that has the form of an id; none: there is no such store.

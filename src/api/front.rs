@@ -29,6 +29,7 @@ use super::routes;
 use super::verb::{Need, Verb, verb};
 use super::watchers::Watchers;
 use crate::engine::Engine;
+use crate::tuple::StoreId;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// A client's id of a request may be so long; a longer one is passed over.
@@ -117,9 +118,23 @@ impl Api {
         let _ = connection.await;
     }
 
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        address: &Arc<str>,
+    ) -> Result<Response<Body>, Infallible> {
+        if !verb(request.method(), request.uri().path()).is_administrative {
+            return self.answer_and_tell(request, address).await;
+        }
+        // In a task of its own: a client that goes away in the midst keeps nobody from being told what it had done.
+        let (api, address) = (self.clone(), Arc::clone(address));
+        let told = tokio::spawn(async move { api.answer_and_tell(request, &address).await }).await;
+        told.unwrap_or_else(|_| Ok(respond(None, Err(ApiError::internal()), Instant::now())))
+    }
+
     /// Finds out who asks for what, has it answered, gives every response an id, to be found again in logs (the request's own if it
     /// has one), and tells of it.
-    async fn answer(
+    async fn answer_and_tell(
         &self,
         mut request: Request<Incoming>,
         address: &Arc<str>,
@@ -178,15 +193,20 @@ impl Api {
         is_browser: bool,
         caller: &Arc<str>,
     ) -> Result<Response<Body>, Infallible> {
-        if let Err(refusal) = quotas.admit(verb.store, caller) {
+        // However it is spelt, a store has one account; what is no id is none.
+        let store = verb
+            .store
+            .map(|store| store.parse::<StoreId>().map_or_else(|_| "?".to_owned(), |id| id.to_string()));
+        let store = store.as_deref();
+        if let Err(refusal) = quotas.admit(store, caller) {
             return Ok(refused(verb, request, refusal, is_browser).await);
         }
-        let charge = Charge::to(Arc::clone(quotas), verb.store, Arc::clone(caller));
+        let charge = Charge::to(Arc::clone(quotas), store, Arc::clone(caller));
         request.extensions_mut().insert(charge);
         let response = self.answered(verb, request, is_browser).await?;
         // What a body that is still being made takes, is charged when it is done.
         let reads = response.extensions().get::<Took>().map_or(0, |took| took.reads);
-        quotas.charge(verb.store, caller, 1 + reads);
+        quotas.charge(store, caller, 1 + reads);
         Ok(response)
     }
 

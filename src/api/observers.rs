@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response};
+use axum::http::{HeaderValue, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -77,8 +77,13 @@ impl Observers {
         let took = response.extensions_mut().remove::<Took>();
         self.metrics.answered(verb.name, status, after, took.map(|took| (took.reads, took.waited)));
         let is_slow = self.slow.is_some_and(|slow| after >= slow);
-        if is_slow || tracing::enabled!(target: "stonetown::requests", tracing::Level::DEBUG) {
-            log(told, status, after, took.unwrap_or_default(), is_slow);
+        let why = match status {
+            500.. => Some(Why::Failed),
+            _ if is_slow => Some(Why::Slow),
+            _ => tracing::enabled!(target: "stonetown::requests", tracing::Level::DEBUG).then_some(Why::All),
+        };
+        if let Some(why) = why {
+            log(told, status, after, took.unwrap_or_default(), why);
         }
         let Some(audit) = &self.audit else { return };
         if let Some(Decided(decisions)) = response.extensions_mut().remove() {
@@ -93,7 +98,8 @@ impl Observers {
                 self.note(audit.add(&entry, false));
             }
         }
-        if verb.is_administrative {
+        // Who is not even known could fill the disk with it; they are counted.
+        if verb.is_administrative && status != StatusCode::UNAUTHORIZED.as_u16() {
             let (audit, entry) = (Arc::clone(audit), entry(told, status));
             let added = tokio::task::spawn_blocking(move || audit.add(&entry, true)).await;
             self.note(added.unwrap_or_else(|_| Err(std::io::Error::other("broken off"))));
@@ -119,7 +125,15 @@ fn entry(told: &Told<'_>, status: u16) -> serde_json::Value {
     })
 }
 
-fn log(told: &Told<'_>, status: u16, after: Duration, took: Took, is_slow: bool) {
+/// Why a request is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Failed,
+    Slow,
+    All,
+}
+
+fn log(told: &Told<'_>, status: u16, after: Duration, took: Took, why: Why) {
     macro_rules! line {
         ($level:ident, $target:literal, $message:literal) => {
             tracing::$level!(
@@ -137,9 +151,10 @@ fn log(told: &Told<'_>, status: u16, after: Duration, took: Took, is_slow: bool)
             )
         };
     }
-    match is_slow {
-        true => line!(warn, "stonetown::slow", "slow request"),
-        false => line!(debug, "stonetown::requests", "request"),
+    match why {
+        Why::Failed => line!(error, "stonetown::failed", "the server could not answer"),
+        Why::Slow => line!(warn, "stonetown::slow", "slow request"),
+        Why::All => line!(debug, "stonetown::requests", "request"),
     }
 }
 

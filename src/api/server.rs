@@ -83,6 +83,7 @@ impl Server {
         let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
         let (open_max, audit_log) =
             (settings.limits.connections.open_max, settings.observe.audit_log.clone());
+        let public_url = settings.public_url.clone();
         let url_file = engine.dir().join(URL_FILE);
         let api = Api::new(engine, settings);
         let api =
@@ -90,7 +91,9 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
-        std::fs::write(&url_file, format!("{url}\n"))
+        // A certificate is for a name, not for an address.
+        let told = public_url.filter(|_| tls.is_some()).unwrap_or_else(|| url.clone());
+        std::fs::write(&url_file, format!("{told}\n"))
             .map_err(|cause| ServerError::UrlFile { path: url_file.clone(), cause })?;
         let open = Arc::new(Semaphore::new(open_max.clamp(1, Semaphore::MAX_PERMITS)));
         Ok(Server { listener, api, tls, open, url, address, url_file })

@@ -49,6 +49,9 @@ async fn collect_regularly(engine: Arc<Engine>, pause: Duration, stop: Arc<Atomi
     }
 }
 
+/// How long work that cannot be broken off may still take when the server is told to stop.
+const STOP_TIME: Duration = Duration::from_secs(5);
+
 /// Everything that is logged goes to standard error.
 fn begin_logging(settings: &Effective) {
     use tracing_subscriber::EnvFilter;
@@ -87,6 +90,8 @@ pub(super) fn run(args: &ServeArgs, given: &Given, out: &mut Output) -> anyhow::
         collecting.inspect(tokio::task::JoinHandle::abort);
         anyhow::Ok(())
     })?;
+    // What cannot be broken off, such as a merge of files or a backup, ends with the process; nothing acknowledged hangs on it.
+    runtime.shutdown_timeout(STOP_TIME);
     out.print(|| "stopped".to_owned(), || json!({ "stopped": true }))?;
     Ok(Exit::Yes)
 }

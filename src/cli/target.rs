@@ -105,7 +105,16 @@ impl Target {
                 Ok(Target::Local(Box::new(engine)))
             }
             Err(error @ StorageError::Locked(_)) => {
-                let Some(client) = Client::of_directory(dir, identity) else { return Err(error.into()) };
+                let client = match Client::of_directory(dir, identity) {
+                    Ok(Some(client)) => client,
+                    Ok(None) => return Err(error.into()),
+                    Err((url, why)) => {
+                        let told = format!(
+                            "its server is to be found at {url}, but cannot be asked there ({why:#}): name it with `--url`"
+                        );
+                        return Err(anyhow::Error::from(error).context(told));
+                    }
+                };
                 let (dir, url) = (dir.display(), client.url());
                 tell(format_args!("stonetown: {dir} is served at {url}: asking the server"));
                 Ok(Target::Remote(client))

@@ -55,7 +55,7 @@ use std::sync::Arc;
 
 use crate::eval::Program;
 use crate::storage::{Database, DatabaseOptions, TupleReader, Writer};
-use crate::tuple::{Revision, SchemaId, StoreId, Timestamp, Token};
+use crate::tuple::{Incarnation, Revision, SchemaId, StoreId, Timestamp, Token};
 
 pub use crate::analysis::{
     AccessDiff, Block, Bound, Change as AccessChange, DiffLimits, DiffWork, ExplainRequest,
@@ -150,6 +150,11 @@ impl Engine {
     /// The data directory.
     pub fn dir(&self) -> &Path {
         self.database().dir()
+    }
+
+    /// Which life of the data directory this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.database().incarnation()
     }
 
     /// The settings it was opened with.

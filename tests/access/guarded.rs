@@ -53,6 +53,10 @@ impl Guarded {
         Guarded { served: None, files: TempDir::new().unwrap(), url: url.to_owned(), agent }
     }
 
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Stops it: its data.
     pub(super) fn stop(self) -> TempDir {
         self.served.unwrap().stop().1

@@ -237,3 +237,20 @@ fn quotas_are_of_keys() {
     assert!(statuses.contains(&429), "{statuses:?}");
     assert_eq!(ask(two), 200, "another key from the same address");
 }
+
+/// A store that was spelt another way had a quota of its own.
+#[test]
+fn a_store_has_one_quota_however_it_is_spelt() {
+    let settings = "store_quota = 5\n[[keys]]\nname = \"boss\"\nsecret_file = \"DIR/boss\"\nstores = [\"*\"]\nrights = [\"all\"]\n";
+    let guarded = Guarded::start(settings, &[("boss", ADMIN)]);
+    let made = guarded.send(Some(ADMIN), "POST", "/stores", &json!({ "name": "a store" })).granted();
+    let store = made.body["id"].as_str().unwrap().to_owned();
+    let ask =
+        |store: &str| guarded.send(Some(ADMIN), "GET", &format!("/stores/{store}"), &Value::Null).status;
+    let statuses: Vec<u16> = (0..40).map(|_| ask(&store)).collect();
+    assert!(statuses.contains(&429), "{statuses:?}");
+    let spelt = format!("%{:x}{}", store.as_bytes()[0], &store[1..]);
+    let others: Vec<u16> = (0..40).map(|_| ask(&spelt)).collect();
+    assert!(others.contains(&429), "{others:?}");
+    assert_eq!(ask(&store.to_lowercase()), 429, "the same store");
+}

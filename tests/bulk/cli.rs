@@ -349,8 +349,8 @@ fn a_live_store_is_copied_and_followed() {
     std::thread::sleep(Duration::from_millis(500));
     source.ok(&["write", "doc:new#viewer@user:zoe", "--delete", "doc:old#viewer@user:anne"]);
     // A schema that is written meanwhile was not copied once, nor the tuples that it alone lets in.
-    let meanwhile =
-        source.write("meanwhile.fga", format!("{SCHEMA}type note\n  relations\n    define reader: [user]\n"));
+    let meanwhile = SCHEMA.replace("type doc", "type note\n  relations\n    define reader: [user]\ntype doc");
+    let meanwhile = source.write("meanwhile.fga", meanwhile);
     source.ok(&["schema", "write", &meanwhile]);
     source.ok(&["write", "note:1#reader@user:zoe"]);
     std::thread::sleep(Duration::from_millis(1_500));

@@ -97,7 +97,7 @@ impl Access {
         self.tokens.is_ready()
     }
 
-    /// Fetches the keys of all issuers now, so that the first token need not wait for them.
+    /// Fetches the keys of all issuers, so that the first token need not wait for them; done when they are there.
     pub(super) async fn prepare(&self) {
         self.tokens.prepare().await;
     }

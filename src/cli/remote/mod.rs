@@ -99,12 +99,25 @@ impl Client {
         Ok(Client { url, agent: config.new_agent(), key: identity.key.clone() })
     }
 
-    /// The server that has a data directory open, by its own word; none: there is none, or it does not answer.
-    pub(super) fn of_directory(dir: &Path, identity: &Identity) -> Option<Client> {
-        let url = std::fs::read_to_string(dir.join(URL_FILE)).ok()?;
-        let client = Client::new(url.trim().parse().ok()?, identity).ok()?;
-        let health = client.get("/healthz").within(CONNECT_TIME).send().ok()?;
-        (health.json().ok()?["status"] == "SERVING").then_some(client)
+    /// The server that has a data directory open, by its own word; none: there is none.
+    ///
+    /// # Errors
+    /// It does not answer: its URL, and why.
+    pub(super) fn of_directory(
+        dir: &Path,
+        identity: &Identity,
+    ) -> Result<Option<Client>, (String, anyhow::Error)> {
+        let Ok(url) = std::fs::read_to_string(dir.join(URL_FILE)) else { return Ok(None) };
+        let url = url.trim();
+        let asked = || -> anyhow::Result<Client> {
+            let client = Client::new(url.parse().map_err(anyhow::Error::msg)?, identity)?;
+            let health = client.get("/healthz").within(CONNECT_TIME).send()?;
+            match health.json()?["status"] == "SERVING" {
+                true => Ok(client),
+                false => anyhow::bail!("another program answers there"),
+            }
+        };
+        asked().map(Some).map_err(|error| (url.to_owned(), error))
     }
 
     /// Its metrics, as text.

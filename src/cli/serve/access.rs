@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -125,6 +127,16 @@ impl ClaimGrantForm {
 impl IssuerForm {
     pub(super) fn describe(&self) -> String {
         let mut text = format!("issuer = {:?}\naudience = {:?}", self.issuer, self.audience);
+        let ca_file = self.ca_file.as_ref().map(|file| file.display().to_string());
+        for (name, value) in [
+            ("refresh_every", &self.refresh_every),
+            ("refresh_pause", &self.refresh_pause),
+            ("ca_file", &ca_file),
+        ] {
+            if let Some(value) = value {
+                text.push_str(&format!("\n{name} = {value:?}"));
+            }
+        }
         for grant in &self.grants {
             text.push_str("\n[[issuers.grants]]\n");
             if let (Some(claim), Some(value)) = (&grant.claim, &grant.value) {
@@ -156,11 +168,18 @@ impl IssuerForm {
         };
         let time = |name: &str, text: &Option<String>, usual: Duration| match text {
             None => Ok(usual),
-            Some(text) => humantime::parse_duration(text)
-                .map_err(|_| anyhow::anyhow!("`{name}`: `{text}` is no time such as `10m`")),
+            Some(text) => match humantime::parse_duration(text) {
+                Ok(time) if !time.is_zero() => Ok(time),
+                _ => bail!("`{name}`: `{text}` is no time such as `10m`"),
+            },
         };
         let authorities = self.ca_file.as_ref().map(|file| {
-            std::fs::read(file).with_context(|| format!("`ca_file`: cannot read `{}`", file.display()))
+            let pem = std::fs::read(file);
+            let pem = pem.with_context(|| format!("`ca_file`: cannot read `{}`", file.display()))?;
+            match CertificateDer::pem_slice_iter(&pem).next() {
+                Some(Ok(_)) => Ok(pem),
+                _ => bail!("`ca_file`: `{}` holds no certificate in PEM", file.display()),
+            }
         });
         Ok(IssuerSettings {
             issuer: self.issuer.clone(),
@@ -182,6 +201,11 @@ pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<A
         issuers: issuers.iter().map(issuer).collect::<Result<_, _>>()?,
     };
     look_at_keys(&access)?;
+    for (at, issuer) in access.issuers.iter().enumerate() {
+        if access.issuers[..at].iter().any(|other| other.issuer == issuer.issuer) {
+            bail!("issuer `{}`: it is there twice: put all its grants into one", issuer.issuer);
+        }
+    }
     Ok(access)
 }
 

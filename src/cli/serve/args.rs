@@ -82,7 +82,8 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "tls_certificate", help_heading = ACCESS)]
     tls_key: Option<PathBuf>,
 
-    /// Authorities, in PEM: clients have to show a certificate of one of them
+    /// Authorities, in PEM: clients have to show a certificate of one of them. Where there are no keys or issuers, whoever has one may
+    /// do everything
     #[arg(long, value_name = "FILE", requires = "tls_certificate", help_heading = ACCESS)]
     tls_client_ca: Option<PathBuf>,
 
@@ -187,7 +188,7 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "N", help_heading = LOAD)]
     store_quota: Option<NonZeroU64>,
 
-    /// The same for all requests from one address
+    /// The same for all requests of one key or token; where none has to be shown, from one address
     #[arg(long, value_name = "N", help_heading = LOAD)]
     caller_quota: Option<NonZeroU64>,
 

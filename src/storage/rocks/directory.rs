@@ -228,6 +228,14 @@ fn remove_all(dir: &Path) -> Result<(), StorageError> {
     }
 }
 
+fn create_for_its_owner(dir: &Path) -> std::io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    // What is in it says who may do what, and holds the secret that tokens are sealed with.
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
 /// Makes a directory and those that lead to it, each durable in the one above it.
 pub(super) fn create_directory(dir: &Path) -> Result<(), StorageError> {
     let parent = match dir.parent() {
@@ -237,7 +245,7 @@ pub(super) fn create_directory(dir: &Path) -> Result<(), StorageError> {
     };
     if !dir.exists() {
         create_directory(parent)?;
-        match fs::create_dir(dir) {
+        match create_for_its_owner(dir) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io(dir, &error)),
             _ => {}
         }
