@@ -23,11 +23,25 @@ fn clients() -> &'static Path {
     })
 }
 
-/// Runs a driver; it says itself what does not hold.
+const KEY: &str = "key-of-the-clients-0123456789";
+
+/// A server whose callers have to show a key.
+fn guarded() -> Served {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("key");
+    std::fs::write(&file, KEY).unwrap();
+    let served = Served::on(tempfile::tempdir().unwrap(), &["--admin-key-file", file.to_str().unwrap()]);
+    // It has been read.
+    drop(dir);
+    served
+}
+
+/// Runs a driver, which shows the key; it says itself what does not hold.
 fn drive(program: &Path, driver: &str, server: &Served, last: Option<PathBuf>) {
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(driver);
     let ran = Command::new(program)
         .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("STONETOWN_KEY", KEY)
         .arg(&driver)
         .arg(&server.url)
         .args(last)
@@ -41,17 +55,17 @@ fn drive(program: &Path, driver: &str, server: &Served, last: Option<PathBuf>) {
 #[test]
 fn fga_cli() {
     let python = clients().join("python/bin/python");
-    drive(&python, "fga_cli.py", &Served::start(), Some(clients().join("python/bin/fga")));
+    drive(&python, "fga_cli.py", &guarded(), Some(clients().join("python/bin/fga")));
 }
 
 #[test]
 fn python_sdk() {
-    drive(&clients().join("python/bin/python"), "sdk.py", &Served::start(), None);
+    drive(&clients().join("python/bin/python"), "sdk.py", &guarded(), None);
 }
 
 #[test]
 fn javascript_sdk() {
-    drive(&clients().join("node/bin/node"), "sdk.mjs", &Served::start(), Some(clients().join("node")));
+    drive(&clients().join("node/bin/node"), "sdk.mjs", &guarded(), Some(clients().join("node")));
 }
 
 /// What we export, the official tool writes into a store; from there it is exported the same.

@@ -29,6 +29,8 @@ class Tool:
     def __init__(self, path, url, home):
         self.path, self.url, self.home = path, url, Path(home)
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("FGA_")} | {"HOME": str(home)}
+        if key := os.environ.get("STONETOWN_KEY"):
+            self.environment["FGA_API_TOKEN"] = key
 
     def run(self, *arguments, stdin=""):
         return subprocess.run(

@@ -41,7 +41,9 @@ function expect(what, got, wanted) {
 // Every call passes through here, so that the last check knows which methods were used.
 const called = new Set();
 function client(settings = {}) {
-  return new Proxy(new sdk.OpenFgaClient({ apiUrl: url.replace(/\/$/, ""), ...settings }), {
+  const token = process.env.STONETOWN_KEY;
+  const credentials = token && { method: sdk.CredentialsMethod.ApiToken, config: { token } };
+  return new Proxy(new sdk.OpenFgaClient({ apiUrl: url.replace(/\/$/, ""), credentials, ...settings }), {
     get(inner, name) {
       const member = inner[name];
       if (typeof member !== "function") return member;

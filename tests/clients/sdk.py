@@ -12,6 +12,7 @@ that did not are printed.
 import asyncio
 import faulthandler
 import inspect
+import os
 import sys
 import traceback
 from datetime import datetime
@@ -19,6 +20,7 @@ from datetime import datetime
 import openfga_sdk
 from openfga_sdk import exceptions, sync
 from openfga_sdk.client import models as m
+from openfga_sdk.credentials import CredentialConfiguration, Credentials
 
 from expectations import RUN, UNKNOWN_ID, expect, expect_that, failures, report
 
@@ -29,6 +31,9 @@ class Client:
     def __init__(self, kind, url, called, opened, **settings):
         self.kind, self.url, self.called, self.opened = kind, url, called, opened
         opened.append(self)
+        key = os.environ.get("STONETOWN_KEY")
+        if key:
+            settings["credentials"] = Credentials("api_token", CredentialConfiguration(api_token=key))
         self.inner = kind(openfga_sdk.ClientConfiguration(api_url=url, **settings))
 
     def beside(self, **settings):
