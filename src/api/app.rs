@@ -374,7 +374,11 @@ impl App {
     /// that was restored, where places of before stand for other changes.
     pub(super) fn life(&self, store: &str) -> String {
         let number = store.parse().ok().and_then(|id| self.engine.find_store(id)).map(|store| store.number);
-        format!("{store}/{}/{}", number.unwrap_or(0), self.engine.incarnation().0)
+        let number = number.unwrap_or(0);
+        match self.engine.later_life() {
+            None => format!("{store}/{number}"),
+            Some(life) => format!("{store}/{number}/{}", life.0),
+        }
     }
 
     /// The store of a text that has the form of an id; none: there is no such store.

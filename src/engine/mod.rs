@@ -152,9 +152,9 @@ impl Engine {
         self.database().dir()
     }
 
-    /// Which life of the data directory this is.
-    pub fn incarnation(&self) -> Incarnation {
-        self.database().incarnation()
+    /// Which life of the data directory this is, where it is not the first one.
+    pub fn later_life(&self) -> Option<Incarnation> {
+        self.database().is_restored().then(|| self.database().incarnation())
     }
 
     /// The settings it was opened with.

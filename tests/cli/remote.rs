@@ -531,7 +531,7 @@ fn one_of_data_and_url_is_named() {
         ("http://", "is not the URL of a server"),
         ("ftp://here", "is not the URL of a server"),
         ("http://here:1/?x=y", "is not the URL of a server"),
-        ("ftp://here", "is not the URL of a server"),
+        ("ws://here", "is not the URL of a server"),
     ] {
         says(&place.run(&format!("read --url {url}")).misunderstood(), &[url, expected]);
         let (code, _, said) = with(None, Some(url), "read");

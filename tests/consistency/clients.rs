@@ -1,6 +1,6 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -74,11 +74,19 @@ impl Client {
         body: &Value,
         header: Option<(&str, &str)>,
     ) -> (ureq::http::HeaderMap, Value) {
-        let mut request = self.agent.post(format!("{}{path}", self.store));
-        if let Some((name, value)) = header {
-            request = request.header(name, value);
+        let send = || {
+            let mut request = self.agent.post(format!("{}{path}", self.store));
+            if let Some((name, value)) = header {
+                request = request.header(name, value);
+            }
+            request.send_json(body).unwrap()
+        };
+        let mut answer = send();
+        // As SDKs do, where there was no room.
+        while answer.status() == 429 {
+            std::thread::sleep(Duration::from_millis(20));
+            answer = send();
         }
-        let mut answer = request.send_json(body).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         assert!(answer.status().is_success(), "{path} {body}: {} {text}", answer.status());
         (answer.headers().clone(), serde_json::from_str(&text).unwrap_or_default())

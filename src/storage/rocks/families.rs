@@ -71,6 +71,8 @@ impl Family {
 
 pub(in crate::storage) const FORMAT_KEY: &[u8] = b"format";
 pub(in crate::storage) const INCARNATION_KEY: &[u8] = b"incarnation";
+/// Of a directory that was restored: places in its log from before stand for other changes.
+pub(in crate::storage) const RESTORED_KEY: &[u8] = b"restored";
 pub(in crate::storage) const TOKEN_KEY_KEY: &[u8] = b"token_key";
 pub(in crate::storage) const NEXT_STORE_KEY: &[u8] = b"next_store";
 pub(in crate::storage) const HEAD: &[u8] = b"head/";

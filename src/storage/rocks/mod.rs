@@ -57,6 +57,7 @@ pub struct Database {
     db: DB,
     dir: PathBuf,
     incarnation: Incarnation,
+    is_restored: bool,
     token_key: TokenKey,
     stores: DashMap<StoreId, StoreRecord>,
     clock: Clock,
@@ -117,6 +118,11 @@ impl Database {
     /// Which life of the data directory this is.
     pub fn incarnation(&self) -> Incarnation {
         self.incarnation
+    }
+
+    /// Whether it was made by a restore, this life or an earlier one.
+    pub fn is_restored(&self) -> bool {
+        self.is_restored
     }
 
     /// The secret that tokens are sealed with.

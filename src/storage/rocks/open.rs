@@ -89,6 +89,7 @@ impl Database {
             db,
             dir: dir.to_owned(),
             incarnation: Incarnation(0),
+            is_restored: false,
             token_key: TokenKey::from_bytes([0; 32]),
             stores: DashMap::new(),
             clock: Clock::default(),
@@ -146,7 +147,9 @@ impl Database {
             // Revisions after the backup are not those that the source went on with: their tokens are told apart.
             let mut batch = rocksdb::WriteBatch::default();
             let incarnation = codec::encode_number(rand::random())?;
-            batch.put_cf(self.family(Family::Meta)?, families::INCARNATION_KEY, incarnation);
+            let meta = self.family(Family::Meta)?;
+            batch.put_cf(meta, families::INCARNATION_KEY, incarnation);
+            batch.put_cf(meta, families::RESTORED_KEY, codec::encode_number(1)?);
             self.commit(batch, &[])?;
         }
         let required = |key: &[u8]| {
@@ -156,6 +159,7 @@ impl Database {
         let incarnation = codec::decode_number(&required(families::INCARNATION_KEY)?, &place)?;
         let secret = codec::decode_secret(&required(families::TOKEN_KEY_KEY)?, &place)?;
         self.incarnation = Incarnation(incarnation);
+        self.is_restored = self.get(Family::Meta, families::RESTORED_KEY)?.is_some();
         self.token_key = TokenKey::from_bytes(secret);
         Ok(())
     }
