@@ -136,6 +136,8 @@ fn wrong_settings_of_the_file_are_told_with_their_line() {
         ("listen = \"nowhere\"\n".to_owned(), &[":1:", "`listen`", "nowhere", "invalid"]),
         ("\n\ntime_max = \"soon\"\n".to_owned(), &[":3:", "`time_max`", "soon", "`500ms`"]),
         ("time_max = [1]\n".to_owned(), &[":1:", "`time_max`", "a text, a number"]),
+        ("traces_to = \"collector:4318\"\n".to_owned(), &[":1:", "`traces_to`", "https://"]),
+        ("trace_share = 2\n".to_owned(), &[":1:", "`trace_share`", "from 0 to 1"]),
         ("cache_mib = \"much\"\n".to_owned(), &[":1:", "`cache_mib`", "much"]),
         ("cache_mib = -1\n".to_owned(), &[":1:", "`cache_mib`"]),
         ("without_authentication = \"maybe\"\n".to_owned(), &[":1:", "`true` or `false`"]),

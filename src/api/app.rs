@@ -18,6 +18,7 @@ use super::load::{AtOnce, Class, Load, Place};
 use super::observers::{Decided, ObserveSettings, Observers};
 use super::quota::{QuotaRates, Quotas};
 use super::tls::TlsSettings;
+use super::traces;
 use super::translate::{no_schema, unknown_schema};
 use super::watchers::Watchers;
 use crate::engine::{At, Deadline, Engine, EngineError, StorageError, View, within};
@@ -271,14 +272,19 @@ impl App {
         let deadline = self.deadline(class, begun);
         let of = store.clone().unwrap_or_default();
         let load = Arc::clone(&self.load);
+        let is_traced = traces::is_traced();
         let worked = load.work(class, move || {
             let _place: Place = place;
             let working = Instant::now();
-            let (answered, reads) = within(deadline, || work(&self, &of));
-            (answered, Took { reads, waited: working - begun, worked: working.elapsed() })
+            let ((answered, reads), steps) =
+                traces::work(is_traced, || within(deadline, || work(&self, &of)));
+            let took = Took { reads, waited: working - begun, worked: working.elapsed() };
+            (answered, took, Some(traces::stage_between("wait", begun, working)).into_iter().chain(steps))
         });
-        let unanswered = || (Err(ApiError::internal()), Took::default());
-        let (answered, took) = worked.await.unwrap_or_else(unanswered);
+        let Some((answered, took, steps)) = worked.await else {
+            return respond(store.as_deref(), Err(ApiError::internal()), begun);
+        };
+        traces::note(steps);
         let mut response = respond(store.as_deref(), answered, begun);
         response.extensions_mut().insert(took);
         response
@@ -303,7 +309,8 @@ impl App {
             return respond(Some(&store), Err(busy), begun);
         }
         let short = || catch_unwind(AssertUnwindSafe(|| work(&self, &store, Budget::Short)));
-        let (short, reads) = within(None, short);
+        let ((short, reads), steps) = traces::work(traces::is_traced(), || within(None, short));
+        traces::note(steps);
         match short.unwrap_or_else(|_| Some(Err(ApiError::internal()))) {
             Some(answered) => {
                 let mut response = respond(Some(&store), answered, begun);

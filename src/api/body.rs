@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::http::request::Parts;
-use axum::http::{Method, Request, Response};
+use axum::http::{Request, Response};
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -52,8 +52,12 @@ impl Bodies {
 
     /// Hands on the body as a whole. What is too large stays too large, if not as large as it was. That of an import is read
     /// as it comes.
-    pub(super) async fn take(&self, request: Request<Body>) -> Result<(Taken, Held), Box<Response<Body>>> {
-        if is_stream(&request) {
+    pub(super) async fn take(
+        &self,
+        request: Request<Body>,
+        is_streamed_in: bool,
+    ) -> Result<(Taken, Held), Box<Response<Body>>> {
+        if is_streamed_in {
             return Ok((Taken::Stream(request), None));
         }
         let (parts, body) = request.into_parts();
@@ -114,12 +118,6 @@ impl Taken {
             Taken::Stream(request) => request,
         }
     }
-}
-
-fn is_stream(request: &Request<Body>) -> bool {
-    let path = request.uri().path().strip_prefix("/stores/");
-    let of_store = path.and_then(|path| path.split_once('/'));
-    request.method() == Method::POST && of_store.is_some_and(|(_, verb)| verb == "import")
 }
 
 /// The body, or more than `limit` bytes of it; none: it broke off.

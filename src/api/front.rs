@@ -23,9 +23,10 @@ use super::body::{Bodies, Taken, pass_over};
 use super::error::{ApiError, Code};
 use super::load::Load;
 use super::metrics::Metrics;
-use super::observers::{Observers, Told};
+use super::observers::{ObserveError, Observers, Told};
 use super::quota::Quotas;
 use super::routes;
+use super::traces::{self, Traces};
 use super::verb::{Need, Verb, verb};
 use super::watchers::Watchers;
 use crate::engine::Engine;
@@ -51,8 +52,8 @@ impl Api {
     /// To be called where a runtime of tokio is entered.
     ///
     /// # Errors
-    /// The audit log cannot be opened.
-    pub fn new(engine: Arc<Engine>, settings: ApiSettings) -> std::io::Result<Api> {
+    /// What is to be told has nowhere to go.
+    pub fn new(engine: Arc<Engine>, settings: ApiSettings) -> Result<Api, ObserveError> {
         let limits = settings.limits;
         let observers = Arc::new(Observers::new(Arc::clone(&engine), &settings.observe)?);
         let watchers = Arc::new(Watchers::new());
@@ -89,6 +90,14 @@ impl Api {
         self.app.watchers.stop();
     }
 
+    /// Sends what has been traced. None of what comes then is traced.
+    pub(super) async fn stop_traces(&self) {
+        let observers = Arc::clone(&self.app.observers);
+        let stop = move || observers.traces.as_ref().map(Traces::stop);
+        // Nothing in it panics.
+        drop(tokio::task::spawn_blocking(stop).await);
+    }
+
     pub(super) fn metrics(&self) -> &Metrics {
         &self.app.observers.metrics
     }
@@ -123,30 +132,57 @@ impl Api {
         request: Request<Incoming>,
         address: &Arc<str>,
     ) -> Result<Response<Body>, Infallible> {
-        if !verb(request.method(), request.uri().path()).is_administrative {
-            return self.answer_and_tell(request, address).await;
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let asked = verb(&method, uri.path());
+        if !asked.is_administrative {
+            return self.answer_and_tell(asked, request, address).await;
         }
         // In a task of its own: a client that goes away in the midst keeps nobody from being told what it had done.
         let (api, address) = (self.clone(), Arc::clone(address));
-        let told = tokio::spawn(async move { api.answer_and_tell(request, &address).await }).await;
+        let told =
+            tokio::spawn(
+                async move { api.answer_and_tell(verb(&method, uri.path()), request, &address).await },
+            );
+        let told = told.await;
         told.unwrap_or_else(|_| Ok(respond(None, Err(ApiError::internal()), Instant::now())))
+    }
+
+    /// Answers and tells, under a trace where the request is to be traced.
+    async fn answer_and_tell(
+        &self,
+        verb: Verb<'_>,
+        request: Request<Incoming>,
+        address: &Arc<str>,
+    ) -> Result<Response<Body>, Infallible> {
+        let begun = Instant::now();
+        let traces = self.app.observers.traces.as_ref();
+        let trace = traces.and_then(|it| it.begin(&verb, request.method(), request.headers(), begun));
+        let Some(trace) = trace else { return self.answer_from(begun, verb, request, address, None).await };
+        let id = trace.id();
+        let answering = self.answer_from(begun, verb, request, address, Some(&id));
+        let (answered, noted) = traces::noted(answering).await;
+        let response = answered?;
+        trace.end(response.status().as_u16(), noted);
+        Ok(response)
     }
 
     /// Finds out who asks for what, has it answered, gives every response an id, to be found again in logs (the request's own if it
     /// has one), and tells of it.
-    async fn answer_and_tell(
+    async fn answer_from(
         &self,
+        begun: Instant,
+        verb: Verb<'_>,
         mut request: Request<Incoming>,
         address: &Arc<str>,
+        trace: Option<&str>,
     ) -> Result<Response<Body>, Infallible> {
-        let begun = Instant::now();
-        let (method, uri) = (request.method().clone(), request.uri().clone());
-        let verb = verb(&method, uri.path());
         let given = request.headers().get(REQUEST_ID).filter(|id| is_request_id(id)).cloned();
-        let is_browser = request.headers().contains_key(header::ORIGIN) || method == Method::OPTIONS;
+        let is_browser =
+            request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
         let _in_flight = InFlight::of(self.metrics());
         let mut caller = Arc::clone(address);
-        let mut response = match self.admit(&verb, &mut request, &mut caller).await {
+        let admitted = traces::stage("authenticate", self.admit(&verb, &mut request, &mut caller)).await;
+        let mut response = match admitted {
             Ok(()) => match &self.quotas {
                 None => self.answered(&verb, request, is_browser).await?,
                 Some(quotas) => self.answered_for(quotas, &verb, request, is_browser, &caller).await?,
@@ -157,7 +193,7 @@ impl Api {
             }
         };
         let request_id = given.unwrap_or_else(new_request_id);
-        let told = Told { verb, begun, request_id: &request_id, caller: &caller };
+        let told = Told { verb, begun, request_id: &request_id, caller: &caller, trace };
         self.app.observers.tell(&told, &mut response).await;
         response.headers_mut().insert(REQUEST_ID, request_id);
         Ok(response)
@@ -221,7 +257,8 @@ impl Api {
         {
             return Ok(refused(verb, request, busy, is_browser).await);
         }
-        match self.bodies.take(request.map(Body::new)).await {
+        let body = self.bodies.take(request.map(Body::new), verb.is_streamed_in());
+        match traces::stage("receive", body).await {
             Err(refusal) => Ok(*refusal),
             // Most requests by far: they need no search for their route, and no boxes on the way.
             Ok((Taken::Whole(parts, body), _held))

@@ -47,6 +47,9 @@ struct OfFamily {
     family: &'static str,
 }
 
+/// Counts up.
+pub(super) type Count = Counter<u64, AtomicU64>;
+
 /// What is counted and measured.
 pub(super) struct Metrics {
     registry: Registry,
@@ -60,11 +63,14 @@ pub(super) struct Metrics {
     /// Connections that are open.
     pub(super) connections: Gauge<i64, AtomicI64>,
     /// Connections that were turned away, since there were too many.
-    pub(super) connections_refused: Counter<u64, AtomicU64>,
+    pub(super) connections_refused: Count,
     /// Handshakes of TLS that failed.
-    pub(super) handshakes_failed: Counter<u64, AtomicU64>,
+    pub(super) handshakes_failed: Count,
     /// Entries that could not be added to the audit log.
-    pub(super) audit_failed: Counter<u64, AtomicU64>,
+    pub(super) audit_failed: Count,
+    /// Spans that were made, and of them those that a collector has taken.
+    pub(super) spans: Count,
+    pub(super) spans_sent: Count,
 }
 
 impl Metrics {
@@ -82,6 +88,8 @@ impl Metrics {
             connections_refused: Counter::default(),
             handshakes_failed: Counter::default(),
             audit_failed: Counter::default(),
+            spans: Counter::default(),
+            spans_sent: Counter::default(),
         };
         // So that there is something to compare the first one with.
         for code in Code::OF_CALLERS {
@@ -127,6 +135,8 @@ impl Metrics {
             "Entries that could not be added to the audit log",
             self.audit_failed.clone(),
         );
+        registry.register("trace_spans", "Spans of traces that were made", self.spans.clone());
+        registry.register("trace_spans_sent", "Spans that a collector has taken", self.spans_sent.clone());
         registry.register_collector(Box::new(OfEngine(engine)));
         self
     }

@@ -16,12 +16,14 @@ mod front;
 mod load;
 mod metrics;
 mod observers;
+mod outbound;
 mod page;
 mod query;
 mod quota;
 mod routes;
 mod server;
 mod tls;
+mod traces;
 mod translate;
 mod tuples;
 mod verb;
@@ -47,10 +49,11 @@ pub use forms::{
 };
 pub use front::Api;
 pub use load::AtOnce;
-pub use observers::ObserveSettings;
+pub use observers::{ObserveError, ObserveSettings};
 pub use quota::QuotaRates;
 pub use server::{Server, ServerError, URL_FILE};
 pub use tls::{TlsError, TlsSettings};
+pub use traces::TraceSettings;
 
 /// The description of the API.
 const OPENAPI: &str = include_str!("openapi.json");

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::app::Took;
 use super::audit_log::AuditLog;
 use super::metrics::Metrics;
+use super::traces::{self, TraceSettings, Traces};
 use super::verb::Verb;
 use crate::engine::Engine;
 use crate::tuple::TupleKey;
@@ -26,11 +27,39 @@ pub struct ObserveSettings {
     pub audit_log: Option<PathBuf>,
     /// The share of decisions of checks that are put into the audit log: 0 to 1.
     pub audited_decisions: f64,
+    /// Where traces go; none: there are none.
+    pub traces: Option<TraceSettings>,
+}
+
+/// Why nothing could be told.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveError {
+    /// The audit log cannot be opened.
+    #[error("cannot open the audit log `{}`: {cause}", path.display())]
+    AuditLog {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        cause: std::io::Error,
+    },
+    /// Traces cannot be sent.
+    #[error("cannot send traces to `{to}`: {cause}")]
+    Traces {
+        /// Where to.
+        to: String,
+        /// Why not.
+        cause: String,
+    },
 }
 
 impl Default for ObserveSettings {
     fn default() -> ObserveSettings {
-        ObserveSettings { slow: Some(Duration::from_secs(1)), audit_log: None, audited_decisions: 0.0 }
+        ObserveSettings {
+            slow: Some(Duration::from_secs(1)),
+            audit_log: None,
+            audited_decisions: 0.0,
+            traces: None,
+        }
     }
 }
 
@@ -40,6 +69,7 @@ pub(super) struct Observers {
     slow: Option<Duration>,
     audit: Option<Arc<AuditLog>>,
     audited_decisions: f64,
+    pub(super) traces: Option<Traces>,
 }
 
 /// Decisions that are to be put into the audit log: in the extensions of a response.
@@ -54,15 +84,28 @@ pub(super) struct Told<'r> {
     pub(super) request_id: &'r HeaderValue,
     /// Who asked: the name of a key or token, else the address.
     pub(super) caller: &'r str,
+    /// The trace that it belongs to, where it is traced.
+    pub(super) trace: Option<&'r str>,
 }
 
 impl Observers {
     /// # Errors
-    /// The audit log cannot be opened.
-    pub(super) fn new(engine: Arc<Engine>, settings: &ObserveSettings) -> std::io::Result<Observers> {
-        let audit = settings.audit_log.as_deref().map(AuditLog::open).transpose()?.map(Arc::new);
+    /// What is told has nowhere to go.
+    pub(super) fn new(engine: Arc<Engine>, settings: &ObserveSettings) -> Result<Observers, ObserveError> {
+        let open = |path: &PathBuf| {
+            let opened = AuditLog::open(path);
+            opened.map(Arc::new).map_err(|cause| ObserveError::AuditLog { path: path.clone(), cause })
+        };
+        let audit = settings.audit_log.as_ref().map(open).transpose()?;
         let audited_decisions = if audit.is_some() { settings.audited_decisions } else { 0.0 };
-        Ok(Observers { metrics: Metrics::new(engine), slow: settings.slow, audit, audited_decisions })
+        let metrics = Metrics::new(engine);
+        let begin = |settings: &TraceSettings| {
+            let traces = Traces::new(settings, metrics.spans.clone(), metrics.spans_sent.clone());
+            let to = settings.to.clone();
+            traces.map_err(|error| ObserveError::Traces { to, cause: error.to_string() })
+        };
+        let traces = settings.traces.as_ref().map(begin).transpose()?;
+        Ok(Observers { metrics, slow: settings.slow, audit, audited_decisions, traces })
     }
 
     /// Whether a decision is to be put into the audit log.
@@ -85,6 +128,10 @@ impl Observers {
         if let Some(why) = why {
             log(told, status, after, took.unwrap_or_default(), why);
         }
+        if told.trace.is_some() {
+            traces::say("stonetown.request_id", text(told.request_id).to_owned());
+            traces::say("stonetown.caller", told.caller.to_owned());
+        }
         let Some(audit) = &self.audit else { return };
         if let Some(Decided(decisions)) = response.extensions_mut().remove() {
             for (question, allowed) in decisions {
@@ -101,7 +148,8 @@ impl Observers {
         // Who is not even known could fill the disk with it; they are counted.
         if verb.is_administrative && status != StatusCode::UNAUTHORIZED.as_u16() {
             let (audit, entry) = (Arc::clone(audit), entry(told, status));
-            let added = tokio::task::spawn_blocking(move || audit.add(&entry, true)).await;
+            let adding = tokio::task::spawn_blocking(move || audit.add(&entry, true));
+            let added = traces::stage("audit", adding).await;
             self.note(added.unwrap_or_else(|_| Err(std::io::Error::other("broken off"))));
         }
     }
@@ -142,6 +190,7 @@ fn log(told: &Told<'_>, status: u16, after: Duration, took: Took, why: Why) {
                 caller = told.caller,
                 verb = told.verb.name,
                 store = told.verb.store,
+                trace_id = told.trace,
                 status,
                 millis = millis(after),
                 waited_millis = millis(took.waited),

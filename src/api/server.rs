@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::app::ApiSettings;
 use super::front::Api;
+use super::observers::ObserveError;
 use super::tls::{LOOK_EVERY, Tls, TlsError};
 use crate::engine::Engine;
 
@@ -40,14 +41,9 @@ pub enum ServerError {
     /// There is no TLS to be had of what is given for it.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// The audit log cannot be opened.
-    #[error("cannot open the audit log `{}`: {cause}", path.display())]
-    AuditLog {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        cause: std::io::Error,
-    },
+    /// What is to be told of requests has nowhere to go.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
     /// The data directory cannot be told who serves it.
     #[error("cannot write `{}`: {cause}", path.display())]
     UrlFile {
@@ -81,13 +77,10 @@ impl Server {
     ) -> Result<Server, ServerError> {
         let listen = |cause| ServerError::Listen { address, cause };
         let tls = settings.tls.clone().map(Tls::new).transpose()?.map(Arc::new);
-        let (open_max, audit_log) =
-            (settings.limits.connections.open_max, settings.observe.audit_log.clone());
+        let open_max = settings.limits.connections.open_max;
         let public_url = settings.public_url.clone();
         let url_file = engine.dir().join(URL_FILE);
-        let api = Api::new(engine, settings);
-        let api =
-            api.map_err(|cause| ServerError::AuditLog { path: audit_log.unwrap_or_default(), cause })?;
+        let api = Api::new(engine, settings)?;
         let listener = TcpListener::bind(address).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
         let url = format!("{}://{address}", if tls.is_some() { "https" } else { "http" });
@@ -157,6 +150,7 @@ impl Server {
         let _ = tokio::time::timeout(GRACE, gone.recv()).await;
         preparing.abort();
         reloading.inspect(tokio::task::JoinHandle::abort);
+        api.stop_traces().await;
         // The next process to open the directory writes its own.
         let _ = std::fs::remove_file(&url_file);
     }

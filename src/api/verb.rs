@@ -20,6 +20,13 @@ pub(super) struct Verb<'r> {
     pub(super) heavy: Option<Class>,
 }
 
+impl Verb<'_> {
+    /// Whether the body is read as it comes, however long it is.
+    pub(super) fn is_streamed_in(&self) -> bool {
+        self.name == "import"
+    }
+}
+
 /// What a request needs of whom it is from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {

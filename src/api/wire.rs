@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::error::ApiError;
+use crate::engine::step;
 use crate::tuple::Timestamp;
 
 /// Reads the first JSON value of a body; an empty body is an empty object.
@@ -16,8 +17,7 @@ pub(super) fn read<T: DeserializeOwned + Default>(body: &[u8]) -> Result<T, ApiE
     if body[first] != b'{' {
         return Err(ApiError::validation("syntax error (line 1:1): the body has to be a JSON object"));
     }
-    let mut values = serde_json::Deserializer::from_slice(body).into_iter::<T>();
-    match values.next() {
+    match step("parse", || serde_json::Deserializer::from_slice(body).into_iter::<T>().next()) {
         Some(Ok(value)) => Ok(value),
         Some(Err(error)) if error.is_eof() => Err(ApiError::validation("malformed JSON")),
         Some(Err(error)) => Err(ApiError::validation(error.to_string())),

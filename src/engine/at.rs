@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use super::Engine;
 use super::error::EngineError;
-use crate::storage::{StateReader, StorageError, StoreRecord, TupleReader};
+use crate::storage::{StateReader, StorageError, StoreRecord, TupleReader, step};
 use crate::tuple::{Revision, StoreId, Timestamp, Token};
 
 /// Which state, and what is taken as now.
@@ -44,7 +44,7 @@ impl Engine {
     /// A reader of the state, under a snapshot of its own.
     pub(super) fn state(&self, store: &StoreRecord, at: &At) -> Result<StateReader<'_>, EngineError> {
         let database = self.database();
-        match at {
+        step("open_state", || match at {
             At::Head => Ok(database.head(store.number)?),
             At::AtLeast(text) => {
                 let token = self.open_token(store, text)?;
@@ -60,13 +60,13 @@ impl Engine {
                 let token = self.open_token(store, text)?;
                 Ok(database.past(store.number, token.revision, token.time)?)
             }
-        }
+        })
     }
 
     /// The same, with the state held: it stays readable by its token as long as the reader lives.
     pub(super) fn held_state(&self, store: &StoreRecord, at: &At) -> Result<StateReader<'_>, EngineError> {
         match at {
-            At::Head => Ok(self.database().head_held(store.number)?),
+            At::Head => step("open_state", || Ok(self.database().head_held(store.number)?)),
             At::AtLeast(_) => {
                 let asked = self.state(store, at)?.revision();
                 let state = self.database().head_held(store.number)?;

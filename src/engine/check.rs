@@ -7,6 +7,7 @@ use super::error::EngineError;
 use super::given::Given;
 use super::view::View;
 use crate::eval::{self, Answer, EvalError, Limits, Work};
+use crate::storage::step;
 use crate::tuple::{SchemaId, StoreId, Token, TupleRef};
 
 /// A check.
@@ -86,7 +87,8 @@ impl View<'_> {
         if let Some(allowed) = decisions.find(&key, &self.state) {
             return Ok(Answer { allowed, work: Work::default() });
         }
-        let answer = eval::check(&self.program, &state, tuple, &given.context, limits)?;
+        let evaluate = || eval::check(&self.program, &state, tuple, &given.context, limits);
+        let answer = step("evaluate", evaluate)?;
         if let Some(basis) = state.into_basis() {
             decisions.keep(key, answer.allowed, basis);
         }

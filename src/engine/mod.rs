@@ -70,7 +70,8 @@ pub use crate::eval::{
 pub use crate::storage::{
     BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, Deadline,
     FilterError, Finding, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
-    Rewound, StorageError, StoreRecord, SubjectFilter, TupleFilter, Validation, within,
+    Rewound, Step, StorageError, StorageWork, StoreRecord, SubjectFilter, TupleFilter, Validation, profiled,
+    step, within,
 };
 pub use access_diff::{AccessDiffAnswer, AccessDiffRequest, ChangeSet, DiffOf};
 pub use admission::{Rejection, admit, admit_stored};
@@ -191,6 +192,7 @@ impl Engine {
         in_force: Option<SchemaId>,
     ) -> Result<(SchemaId, Arc<Program>), EngineError> {
         let id = named.or(in_force).ok_or(EngineError::NoSchema(store.id))?;
-        Ok((id, self.shared.programs.get(&self.shared.database, store.number, id)?))
+        let get = || self.shared.programs.get(&self.shared.database, store.number, id);
+        Ok((id, step("load_schema", get)?))
     }
 }

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use super::Engine;
 use super::at::At;
 use super::error::EngineError;
-use crate::storage::TupleFilter;
-use crate::tuple::{Revision, StoreId, Timestamp, Token, Tuple, TupleKey};
+use crate::storage::{Row, TupleFilter, step};
+use crate::tuple::{Revision, StoreId, Timestamp, Token, Tuple, TupleKey, TupleRef};
 
 /// A read.
 #[derive(Debug, Clone)]
@@ -49,16 +49,14 @@ impl Engine {
         let store = self.store(request.store)?;
         let state = self.held_state(&store, &request.at)?;
         let mut count = 0;
-        state.scan_behind(
-            &request.filter,
-            request.after.as_ref().map(TupleKey::as_ref),
-            &mut |key, row| {
-                count += 1;
-                let condition = row.condition.clone();
-                let tuple = Tuple { key: key.to_owned(), condition, expires_at: row.expires_at };
-                visit(ReadTuple { tuple, created: row.created })
-            },
-        )?;
+        let after = request.after.as_ref().map(TupleKey::as_ref);
+        let mut visit_row = |key: TupleRef<'_>, row: &Row| {
+            count += 1;
+            let condition = row.condition.clone();
+            let tuple = Tuple { key: key.to_owned(), condition, expires_at: row.expires_at };
+            visit(ReadTuple { tuple, created: row.created })
+        };
+        step("scan", || state.scan_behind(&request.filter, after, &mut visit_row))?;
         Ok(ReadAnswer { token: self.token_of(store.id, &state), count })
     }
 

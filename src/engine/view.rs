@@ -7,7 +7,7 @@ use super::admission::{Rejection, admit};
 use super::at::At;
 use super::error::EngineError;
 use crate::eval::{Program, Question};
-use crate::storage::{Overlay, StateReader, StoreRecord, TupleReader};
+use crate::storage::{Overlay, StateReader, StoreRecord, TupleReader, step};
 use crate::tuple::{SchemaId, StoreId, Token, Tuple, TupleRef};
 
 /// One state of one store, under one snapshot, and the schema that questions about it are asked under.
@@ -143,7 +143,8 @@ pub(super) fn over<T>(
         admit(program.schema(), tuple).map_err(|reason| Rejection::refused(tuple, reason))?;
     }
     if contextual.is_empty() {
-        return ask(base);
+        return step("evaluate", || ask(base));
     }
-    ask(&Overlay::contextual(base, contextual.iter().cloned()))
+    let overlay = Overlay::contextual(base, contextual.iter().cloned());
+    step("evaluate", || ask(&overlay))
 }

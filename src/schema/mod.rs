@@ -61,4 +61,5 @@ pub use resolved::{
     Rewrite, Schema, Type, TypeIndex,
 };
 pub use source::{At, Place, Position, Source, Span};
+pub(crate) use suggest::instead;
 pub use tree::Tree;

@@ -26,7 +26,7 @@ pub(super) fn did_you_mean<'a>(name: &str, candidates: impl IntoIterator<Item = 
 }
 
 /// How a message about an unknown name ends: the name that was meant, else the names there are.
-pub(super) fn instead<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
+pub(crate) fn instead<'a>(name: &str, candidates: impl Iterator<Item = &'a str> + Clone) -> String {
     const SHOWN_MAX: usize = 8;
     if let Some(meant) = did_you_mean(name, candidates.clone()) {
         return format!("; {meant}");

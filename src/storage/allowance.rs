@@ -55,6 +55,11 @@ pub fn within<T>(deadline: Option<Deadline>, work: impl FnOnce() -> T) -> (T, u6
     (answer, READS.get())
 }
 
+/// How many it has read so far.
+pub(super) fn reads() -> u64 {
+    READS.get()
+}
+
 /// Counts a read.
 pub(super) fn spend() -> Result<(), StorageError> {
     let reads = READS.get() + 1;

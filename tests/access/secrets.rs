@@ -6,25 +6,29 @@ use tempfile::TempDir;
 
 use super::guarded::{Guarded, check, file};
 use super::issuer::{Provider, SigningKey};
+use crate::support::collector::Collector;
 
 const ADMIN: &str = "PLANTED-admin-0123456789abcdef";
 const OTHER: &str = "PLANTED-env-0123456789abcdef";
+const COLLECTOR: &str = "PLANTED-collector-0123456789abcdef";
 const WRONG: &str = "PLANTED-wrong-0123456789abcdef";
 
-/// Everything that a server shows: logs, the audit log, answers, metrics, the list of processes, what `config` prints, and every file
+/// Everything that a server shows: logs, the audit log, answers, metrics, traces, the list of processes, what `config` prints, and every file
 /// that it writes.
 #[test]
 fn a_planted_secret_is_found_nowhere() {
     let signing = SigningKey::elliptic("one");
     let provider = Provider::start(&[&signing]);
+    let collector = Collector::answering(200);
     let files = TempDir::new().unwrap();
     file(files.path(), "boss", ADMIN);
     let settings = format!(
         "audit_log = \"DIR/audit.jsonl\"\naudit_decisions = 1.0\nslow = \"1us\"\nlog_level = \"debug\"\nlog_format = \"json\"\n\
+         traces_to = \"{}\"\ntrace_share = 1.0\n\
          [[keys]]\nname = \"boss\"\nsecret_file = \"DIR/boss\"\nstores = [\"*\"]\nrights = [\"all\"]\n\
          [[keys]]\nname = \"other\"\nsecret_env = \"OTHER_KEY\"\nstores = [\"*\"]\nrights = [\"all\"]\n\
          [[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"all\"]\n",
-        provider.url
+        collector.url, provider.url
     );
     let settings = settings.replace("DIR", files.path().to_str().unwrap());
     let config = file(files.path(), "stonetown.toml", &settings);
@@ -32,6 +36,7 @@ fn a_planted_secret_is_found_nowhere() {
     let program = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stonetown"));
         command.env("OTHER_KEY", OTHER);
+        command.env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer {COLLECTOR}"));
         command
     };
     let mut server = program()
@@ -104,6 +109,9 @@ fn a_planted_secret_is_found_nowhere() {
             }
         }
     }
+    assert!(collector.heads().iter().all(|head| head.contains(COLLECTOR)), "{:?}", collector.heads());
+    assert!(collector.spans().iter().any(|span| span.name == "authenticate"));
+    seen.push(("the traces", String::from_utf8_lossy(&collector.bytes()).into_owned()));
     let audit = std::fs::read_to_string(files.path().join("audit.jsonl")).unwrap();
     assert!(audit.contains("\"decision\""), "{audit}");
     seen.push(("the audit log", audit));

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod preload;
 
 use std::ffi::OsStr;

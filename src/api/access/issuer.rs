@@ -6,18 +6,14 @@ use std::time::{Duration, Instant};
 
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::super::error::{ApiError, Code};
+use super::super::outbound::Outbound;
 use super::settings::IssuerSettings;
 
 /// How long an issuer may take to answer.
 const FETCH_TIME: Duration = Duration::from_secs(10);
-/// A larger answer is none.
-const BYTES_MAX: u64 = 1 << 20;
 /// After a failure it is tried again after this time.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
 
@@ -28,7 +24,7 @@ pub(super) struct Issuer {
     asked: Mutex<Option<(Instant, bool)>>,
     /// One asks, the others wait for it.
     asking: tokio::sync::Mutex<()>,
-    agent: ureq::Agent,
+    http: Outbound,
 }
 
 pub(super) struct Keys {
@@ -50,32 +46,13 @@ impl std::fmt::Debug for Issuer {
 
 impl Issuer {
     pub(super) fn new(settings: IssuerSettings) -> Issuer {
-        let roots = match &settings.authorities {
-            None => RootCerts::PlatformVerifier,
-            Some(pem) => {
-                let certificates = CertificateDer::pem_slice_iter(pem).flatten();
-                let certificates: Vec<_> =
-                    certificates.map(|it| Certificate::from_der(&it).to_owned()).collect();
-                RootCerts::new_with_certs(&certificates)
-            }
-        };
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .build();
-        let agent = ureq::Agent::config_builder()
-            .timeout_global(Some(FETCH_TIME))
-            .max_redirects(0)
-            .max_redirects_will_error(true)
-            .tls_config(tls)
-            .build()
-            .into();
+        let http = Outbound::new(settings.authorities.as_deref(), FETCH_TIME);
         Issuer {
             settings,
             keys: RwLock::new(None),
             asked: Mutex::new(None),
             asking: tokio::sync::Mutex::new(()),
-            agent,
+            http,
         }
     }
 
@@ -185,10 +162,7 @@ impl Issuer {
     }
 
     fn get<T: serde::de::DeserializeOwned>(&self, url: &str) -> Result<T, String> {
-        let mut response = self.agent.get(url).call().map_err(|error| format!("{url}: {error}"))?;
-        let body = response.body_mut().with_config().limit(BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| format!("{url}: {error}"))?;
-        serde_json::from_slice(&body).map_err(|error| format!("{url}: {error}"))
+        serde_json::from_slice(&self.http.get(url)?).map_err(|error| format!("{url}: {error}"))
     }
 }
 

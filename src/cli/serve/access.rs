@@ -9,6 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::super::args::read_key;
 use super::super::output::Misunderstood;
 use crate::api::{
     AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Rights, Stores, is_safe_url,
@@ -85,7 +86,7 @@ impl GrantForm<'_> {
 impl KeyForm {
     fn read(&self) -> anyhow::Result<KeySettings> {
         let secret = match (&self.secret_file, &self.secret_env) {
-            (Some(file), None) => secret_of_file(file)?,
+            (Some(file), None) => read_key(file)?,
             (None, Some(name)) => {
                 let secret = std::env::var(name);
                 SecretString::from(
@@ -211,14 +212,8 @@ pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<A
 
 /// A key whose holder may do everything.
 pub(super) fn admin_key(file: &Path) -> anyhow::Result<KeySettings> {
-    let secret = secret_of_file(file).context("--admin-key-file")?;
+    let secret = read_key(file).context("--admin-key-file")?;
     Ok(KeySettings { name: "admin".to_owned(), secret, grant: Grant::everything() })
-}
-
-fn secret_of_file(file: &Path) -> anyhow::Result<SecretString> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("cannot read the key in `{}`", file.display()))?;
-    Ok(SecretString::from(text.trim()))
 }
 
 /// Whether keys can be told from each other, and not be guessed.

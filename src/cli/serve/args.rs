@@ -12,7 +12,7 @@ use super::super::output::Misunderstood;
 use super::access::{admin_key, look_at_keys};
 use super::file::Given;
 use crate::api::{
-    ApiLimits, ApiSettings, AtOnce, ConnectionLimits, ObserveSettings, QuotaRates, TlsSettings,
+    ApiLimits, ApiSettings, AtOnce, ConnectionLimits, ObserveSettings, QuotaRates, TlsSettings, TraceSettings,
 };
 use crate::engine::Settings;
 use crate::eval::Limits as EvalLimits;
@@ -102,6 +102,15 @@ pub(in crate::cli) struct ServeArgs {
     /// Log requests that take as long, such as `200ms`; `never`
     #[arg(long, value_name = "TIME|never", default_value = "1s", value_parser = parse_pause, help_heading = TOLD)]
     slow: Pause,
+
+    /// Send traces to this collector, which takes OpenTelemetry's protocol over HTTP, such as http://127.0.0.1:4318; headers for it
+    /// are taken from OTEL_EXPORTER_OTLP_HEADERS
+    #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = TOLD)]
+    traces_to: Option<String>,
+
+    /// The share of requests that are traced, from 0 to 1; one that comes with a `traceparent` is traced when that says so
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = parse_share, help_heading = TOLD)]
+    trace_share: f64,
 
     /// What is logged to standard error
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info, help_heading = TOLD)]
@@ -356,6 +365,7 @@ impl ServeArgs {
             slow: self.slow.0,
             audit_log: self.audit_log.clone(),
             audited_decisions: self.audit_decisions,
+            traces: self.traces_to.clone().map(|to| TraceSettings { to, share: self.trace_share }),
         };
         let api =
             ApiSettings { limits: self.limits(), access, tls, public_url: self.public_url.clone(), observe };

@@ -15,6 +15,10 @@ use toml::de::{DeTable, DeValue};
 use super::super::output::Misunderstood;
 use super::access::{self, IssuerForm, KeyForm};
 use crate::api::AccessSettings;
+use crate::schema::instead;
+
+/// Options that are none in a file.
+const NO_SETTINGS: [&str; 2] = ["config", "help"];
 
 /// What a file says that no option can.
 #[derive(Default)]
@@ -93,15 +97,15 @@ pub(in crate::cli) fn merge(
             continue;
         }
         let known = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
-        let Some(argument) = known.filter(|_| !["config", "help"].contains(&&*name)) else {
-            let names = command.get_arguments().filter_map(clap::Arg::get_long);
-            let close =
-                names.min_by_key(|other| distance(other, &name)).unwrap_or_default().replace('-', "_");
-            return Err(wrong(
-                at,
-                &format_args!("there is no setting `{}`: did you mean `{close}`?", key.get_ref()),
-            )
-            .into());
+        let Some(argument) = known.filter(|_| !NO_SETTINGS.contains(&&*name)) else {
+            let names: Vec<String> = command
+                .get_arguments()
+                .filter_map(clap::Arg::get_long)
+                .filter(|name| !NO_SETTINGS.contains(name))
+                .map(|name| name.replace('-', "_"))
+                .collect();
+            let meant = instead(&name.replace('-', "_"), names.iter().map(String::as_str));
+            return Err(wrong(at, &format_args!("there is no setting `{}`{meant}", key.get_ref())).into());
         };
         let Some(value) = plain(value.get_ref()) else {
             return Err(wrong(
@@ -170,12 +174,4 @@ fn plain(value: &DeValue<'_>) -> Option<String> {
 
 fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// How many letters two names differ by, about.
-fn distance(one: &str, other: &str) -> usize {
-    let common = one.chars().zip(other.chars()).take_while(|(one, other)| one == other).count();
-    let common_end =
-        one.chars().rev().zip(other.chars().rev()).take_while(|(one, other)| one == other).count();
-    (one.len() + other.len()).saturating_sub(2 * (common + common_end))
 }

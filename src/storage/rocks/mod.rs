@@ -11,6 +11,7 @@ mod import;
 mod key;
 mod log;
 mod open;
+mod perf;
 mod pins;
 mod purge;
 mod restore;
@@ -45,6 +46,7 @@ pub(super) use key::{Direction, Parts, REVISION_BYTES, parse, show, tuple as tup
 pub(super) use log::{append_log_record, scan_log};
 use open::Closing;
 pub use open::DatabaseOptions;
+pub(super) use perf::Perf;
 pub use pins::Pin;
 use pins::Pins;
 pub use purge::Purged;

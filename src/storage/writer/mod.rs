@@ -18,6 +18,7 @@ use group::Group;
 use crate::storage::change::Change;
 use crate::storage::codec::{Retention, StoreRecord};
 use crate::storage::error::StorageError;
+use crate::storage::profile::step;
 use crate::storage::reader::TupleReader;
 use crate::storage::rocks::{
     Batch, ClashKind, Collected, Database, FileImport, Lock, OnStored, Place, Prepared, Progress, Purged,
@@ -402,7 +403,7 @@ impl Writer {
     fn join(&self, store: StoreId, terms: Terms, work: Work) -> Result<Option<Commit>, StorageError> {
         let (reply, answer) = sync_channel(1);
         self.send(Job::Write(WriteJob { store, terms, work, reply }))?;
-        answer.recv().map_err(|_| stopped())?
+        step("commit", || answer.recv()).map_err(|_| stopped())?
     }
 
     /// Runs something between two batches; it answers with what is wanted, and with the revision that it made.
@@ -424,7 +425,7 @@ impl Writer {
             ran
         };
         self.send(Job::Alone(Box::new(run)))?;
-        answer.recv().map_err(|_| stopped())?
+        step("commit", || answer.recv()).map_err(|_| stopped())?
     }
 
     fn send(&self, job: Job) -> Result<(), StorageError> {
