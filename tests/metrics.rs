@@ -57,8 +57,37 @@ fn what_was_done_is_counted() {
     assert!(is("stonetown_connections").unwrap() >= 1.0);
     assert_eq!(is("stonetown_decision_cache_hits_total"), Some(4.0));
     assert!(is("stonetown_writes_total").unwrap() >= 1.0);
+    assert!(is("stonetown_rocksdb_log_bytes_total").unwrap() > 100.0);
+    assert!(is("stonetown_rocksdb_log_syncs_total").unwrap() >= 1.0);
+    assert_eq!(is("stonetown_rocksdb_background_errors_total"), Some(0.0));
+    assert_eq!(is("stonetown_rocksdb_stalled_seconds_total"), Some(0.0));
     assert!(is("process_resident_memory_bytes").unwrap() > 1e6);
     assert!(text.contains("stonetown_build_info{version="), "{text}");
+}
+
+#[test]
+fn what_rocksdb_does_with_its_files_is_counted() {
+    let served = Served::start();
+    let client = Client::new(&served.url, SCHEMA);
+    client.write(&["doc:1 viewer user:anne", "doc:3 viewer user:anne"]);
+    let counts = || {
+        let text = metrics(&served.url);
+        let of = |name: &str| value(&text, &format!("stonetown_rocksdb_{name}_total")).unwrap();
+        ["block_cache_hits", "block_cache_misses", "flushed_bytes", "compaction_written_bytes", "filtered"]
+            .map(of)
+    };
+    let [.., flushed, merged, _] = counts();
+    assert_eq!((flushed, merged), (0.0, 0.0), "all is in memory");
+    client.send("POST", "/compact", &Value::Null, &[]).granted();
+    let [.., flushed, merged, _] = counts();
+    assert!(flushed > 0.0 && merged > 0.0, "{flushed} {merged}");
+    assert!(client.allows("doc:1 viewer user:anne"));
+    let [first_hits, first_misses, ..] = counts();
+    assert!(client.allows("doc:1 viewer user:anne"));
+    let [hits, misses, ..] = counts();
+    assert!(first_misses > 0.0 && hits > first_hits && misses == first_misses);
+    assert!(!client.allows("doc:2 viewer user:eve"));
+    assert!(counts()[4] > 0.0, "a filter knows of no such tuple");
 }
 
 #[test]

@@ -136,3 +136,17 @@ fn the_matrix_is_printed_and_checked_as_the_readme_shows_it() {
     assert_eq!(run(make), (Some(0), table.clone()));
     assert_eq!(run(turn), (Some(1), change.clone()));
 }
+
+#[test]
+fn the_crate_is_used_as_a_library_as_the_readme_shows_it() {
+    let blocks = blocks("### As a library");
+    let [(_, command), (_, prints)] = &blocks[..] else { panic!("{blocks:?}") };
+    assert_eq!(command, "tools/cargo run --example embedded\n");
+    let output = Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--locked", "--example", "embedded"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(&String::from_utf8(output.stdout).unwrap(), prints);
+}

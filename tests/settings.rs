@@ -231,6 +231,20 @@ fn wrong_options_are_told() {
 }
 
 #[test]
+fn a_password_in_a_url_is_refused_and_not_shown() {
+    let data = Files::new().path("data");
+    for (option, url) in [
+        ("--traces-to", "http://me:PLANTED@collector:4318"),
+        ("--public-url", "https://PLANTED@access.example.com"),
+    ] {
+        let output = program(&["serve", "--listen", "127.0.0.1:0", "--data", &data, option, url], &[]);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success() && told.contains(option) && told.contains("has a user"), "{told}");
+        assert!(!told.contains("PLANTED"), "{told}");
+    }
+}
+
+#[test]
 fn others_can_reach_it_only_where_they_have_to_show_something_or_that_is_meant() {
     let files = Files::new();
     let (data, key) = (files.path("data"), files.write("key", "a-secret-0123456789abcdef"));

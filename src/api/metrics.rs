@@ -238,6 +238,47 @@ impl Collector for OfEngine {
             None,
             database.compactions_running as f64,
         )?;
+        let counts = &database.counts;
+        let bytes = Some(&Unit::Bytes);
+        for (name, help, unit, value) in [
+            (
+                "rocksdb_block_cache_hits",
+                "Blocks of table files that were in memory",
+                None,
+                counts.block_cache_hits,
+            ),
+            (
+                "rocksdb_block_cache_misses",
+                "Blocks that were read from files",
+                None,
+                counts.block_cache_misses,
+            ),
+            (
+                "rocksdb_filtered",
+                "Look-ups and scans of a table file that its filter spared",
+                None,
+                counts.filtered,
+            ),
+            ("rocksdb_flushed", "Written out of memory into table files", bytes, counts.flushed_bytes),
+            ("rocksdb_compaction_read", "Read by compactions", bytes, counts.merged_from_bytes),
+            ("rocksdb_compaction_written", "Written by compactions", bytes, counts.merged_into_bytes),
+            ("rocksdb_log", "Written to logs", bytes, counts.log_bytes),
+            ("rocksdb_log_syncs", "Syncs of logs", None, counts.log_syncs),
+            (
+                "rocksdb_background_errors",
+                "Flushes and compactions that failed",
+                None,
+                database.background_errors,
+            ),
+        ] {
+            to.counter(name, help, unit, value as f64)?;
+        }
+        to.counter(
+            "rocksdb_stalled",
+            "Writes held up, since flushes or compactions were behind",
+            Some(&Unit::Seconds),
+            counts.stalled.as_secs_f64(),
+        )?;
         let mut family = encoder.encode_descriptor(
             "table_files",
             "Bytes of table files",

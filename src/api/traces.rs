@@ -27,6 +27,7 @@ use super::metrics::Count;
 use super::outbound::Outbound;
 use super::verb::{Need, Verb};
 use crate::engine::{Step, StorageWork, profiled};
+use crate::tuple::StoreId;
 
 /// How long a collector may take to answer.
 const EXPORT_TIME: Duration = Duration::from_secs(5);
@@ -144,12 +145,16 @@ impl Traces {
         }
         let begun_at = SystemTime::now();
         let mut attributes = vec![KeyValue::new("http.request.method", method.to_string())];
-        attributes.extend(verb.store.map(|store| KeyValue::new("stonetown.store", store.to_owned())));
+        // What is no id could be anything.
+        let store = verb.store.and_then(|store| store.parse::<StoreId>().ok());
+        attributes.extend(store.map(|store| KeyValue::new("stonetown.store", store.to_string())));
         let span = SpanBuilder::from_name(verb.name)
             .with_kind(SpanKind::Server)
             .with_start_time(begun_at)
             .with_attributes(attributes)
             .start_with_context(&self.tracer, &context);
+        // It is sent also when the client goes away before it ends.
+        self.made.inc();
         Some(Trace { tracer: self.tracer.clone(), made: self.made.clone(), span, begun, begun_at })
     }
 
@@ -192,7 +197,6 @@ impl Trace {
         }
         let ended = at(Instant::now());
         self.span.end_with_timestamp(ended);
-        self.made.inc();
     }
 }
 

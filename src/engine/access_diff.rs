@@ -67,6 +67,19 @@ pub struct ChangeSet {
     pub deletes: Vec<TupleKey>,
 }
 
+impl AccessDiffRequest {
+    /// A diff of everything, within the usual limits.
+    pub fn of(store: StoreId, of: DiffOf) -> AccessDiffRequest {
+        AccessDiffRequest {
+            store,
+            of,
+            context: Context::default(),
+            only: Vec::new(),
+            limits: DiffLimits::default(),
+        }
+    }
+}
+
 /// What a diff was of.
 #[derive(Debug, Clone)]
 pub struct AccessDiffAnswer {

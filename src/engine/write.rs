@@ -168,6 +168,19 @@ impl Engine {
 }
 
 impl WriteRequest {
+    /// A write of nothing, which refuses what is not as it is told, to be filled: `WriteRequest { writes, ..WriteRequest::of(store) }`.
+    pub fn of(store: StoreId) -> WriteRequest {
+        WriteRequest {
+            store,
+            writes: Vec::new(),
+            deletes: Vec::new(),
+            preconditions: Vec::new(),
+            on_duplicate: OnDuplicate::default(),
+            on_missing: OnMissing::default(),
+            schema: None,
+        }
+    }
+
     /// Two writes have the same digest exactly when they ask for the same.
     fn digest(&self) -> [u8; 16] {
         let WriteRequest { store, writes, deletes, preconditions, on_duplicate, on_missing, schema } = self;

@@ -38,7 +38,7 @@ pub use remembered::Remembered;
 pub use rocks::{
     BackedUpStore, Backup, BackupDone, BackupStep, ClashKind, Collected, Database, DatabaseOptions,
     DatabaseStats, FamilySize, FileImport, OnStored, Pin, Place, Prepared, Progress, Purged, Restored,
-    Rewound, StateReader, list_backups, verify_backups,
+    Rewound, RocksCounts, StateReader, list_backups, verify_backups,
 };
 pub use stripes::Stripes;
 pub use tracked::{Basis, Tracked};

@@ -348,6 +348,15 @@ impl ServeArgs {
                 Misunderstood::new("`--audit-decisions` needs `--audit-log <FILE>`: where they go").into()
             );
         }
+        for (name, url) in [("traces-to", &self.traces_to), ("public-url", &self.public_url)] {
+            // A URL is shown, in logs and elsewhere; so this one is not, here.
+            if url.as_ref().is_some_and(|url| url.contains('@')) {
+                return Err(Misunderstood::new(format_args!(
+                    "the URL of `--{name}` has a user in it: leave that out; what a collector asks for is a header, in OTEL_EXPORTER_OTLP_HEADERS"
+                ))
+                .into());
+            }
+        }
         let mut engine = Settings::default();
         engine.database.create = true;
         engine.database.block_cache_bytes = self.cache_mib << 20;

@@ -18,6 +18,7 @@ mod restore;
 mod rewind;
 mod seal;
 mod state;
+mod statistics;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -53,10 +54,13 @@ pub use purge::Purged;
 pub use restore::Restored;
 pub use rewind::Rewound;
 pub use state::StateReader;
+pub use statistics::RocksCounts;
+use statistics::Statistics;
 
 /// An open data directory.
 pub struct Database {
     db: DB,
+    statistics: Statistics,
     dir: PathBuf,
     incarnation: Incarnation,
     is_restored: bool,
@@ -107,6 +111,10 @@ pub struct DatabaseStats {
     pub compaction_pending_bytes: u64,
     /// Compactions that are running.
     pub compactions_running: u64,
+    /// What RocksDB does in the background that has failed since it was opened.
+    pub background_errors: u64,
+    /// What RocksDB has counted since then.
+    pub counts: RocksCounts,
     /// Whether writes are taken; not, once what reached the disk is unknown.
     pub is_writable: bool,
 }
@@ -341,6 +349,8 @@ impl Database {
             block_cache_bytes: number("rocksdb.block-cache-usage")?,
             compaction_pending_bytes,
             compactions_running: number("rocksdb.num-running-compactions")?,
+            background_errors: number("rocksdb.background-errors")?,
+            counts: self.statistics.read(),
             is_writable: self.closing.is_sound.load(Ordering::Acquire),
         })
     }

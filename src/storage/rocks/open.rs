@@ -14,6 +14,7 @@ use rocksdb::{
 use super::clock::Clock;
 use super::directory::{self, Directory, FORMAT, Making, ROCKSDB_DIR};
 use super::families::{self, Family};
+use super::statistics::Statistics;
 use super::{Database, key, log, seal};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
@@ -83,10 +84,12 @@ impl Database {
             )
         });
         let files = dir.join(ROCKSDB_DIR);
-        let db = DB::open_cf_descriptors(&database_options(options, making == Making::New), &files, families)
+        let statistics = Statistics::of(database_options(options, making == Making::New));
+        let db = DB::open_cf_descriptors(statistics.options(), &files, families)
             .map_err(|error| open_error(dir, manifest, error))?;
         let mut database = Database {
             db,
+            statistics,
             dir: dir.to_owned(),
             incarnation: Incarnation(0),
             is_restored: false,
