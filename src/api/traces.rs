@@ -173,6 +173,7 @@ impl Trace {
 
     /// Makes spans of what was noted until the response was made.
     pub(super) fn end(mut self, status: u16, noted: Noted) {
+        let ended = Instant::now();
         let at = |moment: Instant| self.begun_at + moment.saturating_duration_since(self.begun);
         // The spans that the next step may be in.
         let mut open: Vec<SpanContext> = vec![self.span.span_context().clone()];
@@ -195,7 +196,7 @@ impl Trace {
             self.span.set_attribute(KeyValue::new("error.type", status.to_string()));
             self.span.set_status(Status::error(""));
         }
-        let ended = at(Instant::now());
+        let ended = at(ended);
         self.span.end_with_timestamp(ended);
     }
 }
