@@ -88,6 +88,11 @@ fn what_rocksdb_does_with_its_files_is_counted() {
     assert!(first_misses > 0.0 && hits > first_hits && misses == first_misses);
     assert!(!client.allows("doc:2 viewer user:eve"));
     assert!(counts()[4] > 0.0, "a filter knows of no such tuple");
+
+    let uncounted = Served::on(TempDir::new().unwrap(), &["--rocksdb-statistics", "false"]);
+    let text = metrics(&uncounted.url);
+    assert!(value(&text, "stonetown_rocksdb_background_errors_total").is_some());
+    assert!(!text.contains("stonetown_rocksdb_block_cache"), "{text}");
 }
 
 #[test]

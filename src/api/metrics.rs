@@ -16,7 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::error::Code;
-use crate::engine::Engine;
+use crate::engine::{Engine, RocksCounts};
 
 /// Seconds: from what a check takes to what a batch takes.
 const SECONDS: [f64; 19] = [
@@ -197,6 +197,27 @@ impl Reading<'_, '_> {
     }
 }
 
+impl Reading<'_, '_> {
+    fn counts(&mut self, counts: &RocksCounts) -> fmt::Result {
+        let bytes = Some(&Unit::Bytes);
+        for (name, help, unit, value) in [
+            ("block_cache_hits", "Blocks of table files that were in memory", None, counts.block_cache_hits),
+            ("block_cache_misses", "Blocks that were read from files", None, counts.block_cache_misses),
+            ("filtered", "Looks into a table file that its filter spared", None, counts.filtered),
+            ("flushed", "Written out of memory into table files", bytes, counts.flushed_bytes),
+            ("compaction_read", "Read by compactions", bytes, counts.merged_from_bytes),
+            ("compaction_written", "Written by compactions", bytes, counts.merged_into_bytes),
+            ("log", "Written to logs", bytes, counts.log_bytes),
+            ("log_syncs", "Syncs of logs", None, counts.log_syncs),
+        ] {
+            self.counter(&format!("rocksdb_{name}"), help, unit, value as f64)?;
+        }
+        let stalled = counts.stalled.as_secs_f64();
+        let help = "Writes held up, since flushes or compactions were behind";
+        self.counter("rocksdb_stalled", help, Some(&Unit::Seconds), stalled)
+    }
+}
+
 impl Collector for OfEngine {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Ok(stats) = self.0.stats() else { return Ok(()) };
@@ -238,47 +259,11 @@ impl Collector for OfEngine {
             None,
             database.compactions_running as f64,
         )?;
-        let counts = &database.counts;
-        let bytes = Some(&Unit::Bytes);
-        for (name, help, unit, value) in [
-            (
-                "rocksdb_block_cache_hits",
-                "Blocks of table files that were in memory",
-                None,
-                counts.block_cache_hits,
-            ),
-            (
-                "rocksdb_block_cache_misses",
-                "Blocks that were read from files",
-                None,
-                counts.block_cache_misses,
-            ),
-            (
-                "rocksdb_filtered",
-                "Look-ups and scans of a table file that its filter spared",
-                None,
-                counts.filtered,
-            ),
-            ("rocksdb_flushed", "Written out of memory into table files", bytes, counts.flushed_bytes),
-            ("rocksdb_compaction_read", "Read by compactions", bytes, counts.merged_from_bytes),
-            ("rocksdb_compaction_written", "Written by compactions", bytes, counts.merged_into_bytes),
-            ("rocksdb_log", "Written to logs", bytes, counts.log_bytes),
-            ("rocksdb_log_syncs", "Syncs of logs", None, counts.log_syncs),
-            (
-                "rocksdb_background_errors",
-                "Flushes and compactions that failed",
-                None,
-                database.background_errors,
-            ),
-        ] {
-            to.counter(name, help, unit, value as f64)?;
+        let errors = database.background_errors as f64;
+        to.counter("rocksdb_background_errors", "Flushes and compactions that failed", None, errors)?;
+        if let Some(counts) = &database.counts {
+            to.counts(counts)?;
         }
-        to.counter(
-            "rocksdb_stalled",
-            "Writes held up, since flushes or compactions were behind",
-            Some(&Unit::Seconds),
-            counts.stalled.as_secs_f64(),
-        )?;
         let mut family = encoder.encode_descriptor(
             "table_files",
             "Bytes of table files",

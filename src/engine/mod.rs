@@ -70,8 +70,8 @@ pub use crate::eval::{
 pub use crate::storage::{
     BackedUpStore, Backup, BackupDone, BackupStep, ChangeKind, ChangeRecord, ClashKind, Deadline,
     FilterError, Finding, ObjectFilter, Pin, Place, Prepared, Progress, Purged, Retention, RevisionRecord,
-    Rewound, Step, StorageError, StorageWork, StoreRecord, SubjectFilter, TupleFilter, Validation, profiled,
-    step, within,
+    Rewound, RocksCounts, Step, StorageError, StorageWork, StoreRecord, SubjectFilter, TupleFilter,
+    Validation, profiled, step, within,
 };
 pub use access_diff::{AccessDiffAnswer, AccessDiffRequest, ChangeSet, DiffOf};
 pub use admission::{Rejection, admit, admit_stored};

@@ -120,6 +120,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "FORM", value_enum, default_value_t = LogFormat::Text, help_heading = TOLD)]
     log_format: LogFormat,
 
+    /// Have RocksDB count what it does, for the metrics; a read in memory takes some percent longer for it
+    #[arg(long, value_name = "true|false", default_value_t = true, action = clap::ArgAction::Set, help_heading = TOLD)]
+    rocksdb_statistics: bool,
+
     /// MiB of blocks of table files kept in memory
     #[arg(long, value_name = "N", default_value_t = Settings::default().database.block_cache_bytes >> 20)]
     cache_mib: usize,
@@ -361,6 +365,7 @@ impl ServeArgs {
         engine.database.create = true;
         engine.database.block_cache_bytes = self.cache_mib << 20;
         engine.decision_cache_bytes = self.decision_cache_mib << 20;
+        engine.database.statistics = self.rocksdb_statistics;
         engine.limits.depth_max = self.depth_max;
         engine.limits.reads_max = self.reads_max;
         engine.limits.time_max = self.time_max;

@@ -26,7 +26,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
-use rocksdb::{DB, ReadOptions, WriteBatch, WriteOptions};
+use rocksdb::{DB, Options, ReadOptions, WriteBatch, WriteOptions};
 
 use super::change::{ChangeKind, ChangeRecord, RevisionRecord};
 use super::codec::{self, Head, StoreRecord};
@@ -55,12 +55,12 @@ pub use restore::Restored;
 pub use rewind::Rewound;
 pub use state::StateReader;
 pub use statistics::RocksCounts;
-use statistics::Statistics;
 
 /// An open data directory.
 pub struct Database {
     db: DB,
-    statistics: Statistics,
+    /// What RocksDB was opened with, which is where its counters are found; none: it counts nothing.
+    statistics: Option<Options>,
     dir: PathBuf,
     incarnation: Incarnation,
     is_restored: bool,
@@ -113,8 +113,8 @@ pub struct DatabaseStats {
     pub compactions_running: u64,
     /// What RocksDB does in the background that has failed since it was opened.
     pub background_errors: u64,
-    /// What RocksDB has counted since then.
-    pub counts: RocksCounts,
+    /// What RocksDB has counted since then; none: it counts nothing.
+    pub counts: Option<RocksCounts>,
     /// Whether writes are taken; not, once what reached the disk is unknown.
     pub is_writable: bool,
 }
@@ -350,7 +350,7 @@ impl Database {
             compaction_pending_bytes,
             compactions_running: number("rocksdb.num-running-compactions")?,
             background_errors: number("rocksdb.background-errors")?,
-            counts: self.statistics.read(),
+            counts: self.statistics.as_ref().map(statistics::read),
             is_writable: self.closing.is_sound.load(Ordering::Acquire),
         })
     }

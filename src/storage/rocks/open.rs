@@ -14,8 +14,7 @@ use rocksdb::{
 use super::clock::Clock;
 use super::directory::{self, Directory, FORMAT, Making, ROCKSDB_DIR};
 use super::families::{self, Family};
-use super::statistics::Statistics;
-use super::{Database, key, log, seal};
+use super::{Database, key, log, seal, statistics};
 use crate::storage::codec;
 use crate::storage::error::StorageError;
 use crate::storage::stripes::Stripes;
@@ -35,6 +34,8 @@ pub struct DatabaseOptions {
     pub verify_bytes_max: u64,
     /// Places in the table that says since when tuples have not changed, 8 bytes each; 0: none is kept, and no decision.
     pub stripes: usize,
+    /// Have RocksDB count what it does. That costs a look-up in memory about 8 in a hundred.
+    pub statistics: bool,
 }
 
 impl Default for DatabaseOptions {
@@ -45,6 +46,7 @@ impl Default for DatabaseOptions {
             write_buffer_bytes: 128 << 20,
             verify_bytes_max: 64 << 20,
             stripes: 0,
+            statistics: false,
         }
     }
 }
@@ -84,12 +86,15 @@ impl Database {
             )
         });
         let files = dir.join(ROCKSDB_DIR);
-        let statistics = Statistics::of(database_options(options, making == Making::New));
-        let db = DB::open_cf_descriptors(statistics.options(), &files, families)
+        let mut rocks_options = database_options(options, making == Making::New);
+        if options.statistics {
+            statistics::begin(&mut rocks_options);
+        }
+        let db = DB::open_cf_descriptors(&rocks_options, &files, families)
             .map_err(|error| open_error(dir, manifest, error))?;
         let mut database = Database {
             db,
-            statistics,
+            statistics: options.statistics.then_some(rocks_options),
             dir: dir.to_owned(),
             incarnation: Incarnation(0),
             is_restored: false,

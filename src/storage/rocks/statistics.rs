@@ -28,38 +28,29 @@ pub struct RocksCounts {
     pub log_syncs: u64,
 }
 
-/// The options that RocksDB is opened with, which are where its counters are found.
-pub(super) struct Statistics(Options);
+/// Has what is opened with these options counted, without times or distributions: those would cost each read even more.
+pub(super) fn begin(options: &mut Options) {
+    options.enable_statistics();
+    options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
+}
 
-impl Statistics {
-    /// Has what is opened with these options counted, without times or distributions: those would cost each read.
-    pub(super) fn of(mut options: Options) -> Statistics {
-        options.enable_statistics();
-        options.set_statistics_level(StatsLevel::ExceptHistogramOrTimers);
-        Statistics(options)
-    }
-
-    pub(super) fn options(&self) -> &Options {
-        &self.0
-    }
-
-    pub(super) fn read(&self) -> RocksCounts {
-        // By name: the binding's numbers are those of the RocksDB that it was written for.
-        let text = self.0.get_statistics().unwrap_or_default();
-        let count = |name: &str| {
-            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" COUNT : "));
-            line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
-        };
-        RocksCounts {
-            block_cache_hits: count("rocksdb.block.cache.hit"),
-            block_cache_misses: count("rocksdb.block.cache.miss"),
-            filtered: count("rocksdb.bloom.filter.useful") + count("rocksdb.bloom.filter.prefix.useful"),
-            stalled: Duration::from_micros(count("rocksdb.stall.micros")),
-            flushed_bytes: count("rocksdb.flush.write.bytes"),
-            merged_from_bytes: count("rocksdb.compact.read.bytes"),
-            merged_into_bytes: count("rocksdb.compact.write.bytes"),
-            log_bytes: count("rocksdb.wal.bytes"),
-            log_syncs: count("rocksdb.wal.synced"),
-        }
+/// What has been counted of what was opened with these options.
+pub(super) fn read(options: &Options) -> RocksCounts {
+    // By name: the binding's numbers are those of the RocksDB that it was written for.
+    let text = options.get_statistics().unwrap_or_default();
+    let count = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(" COUNT : "));
+        line.and_then(|count| count.trim().parse().ok()).unwrap_or(0)
+    };
+    RocksCounts {
+        block_cache_hits: count("rocksdb.block.cache.hit"),
+        block_cache_misses: count("rocksdb.block.cache.miss"),
+        filtered: count("rocksdb.bloom.filter.useful") + count("rocksdb.bloom.filter.prefix.useful"),
+        stalled: Duration::from_micros(count("rocksdb.stall.micros")),
+        flushed_bytes: count("rocksdb.flush.write.bytes"),
+        merged_from_bytes: count("rocksdb.compact.read.bytes"),
+        merged_into_bytes: count("rocksdb.compact.write.bytes"),
+        log_bytes: count("rocksdb.wal.bytes"),
+        log_syncs: count("rocksdb.wal.synced"),
     }
 }
