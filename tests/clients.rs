@@ -68,6 +68,50 @@ fn javascript_sdk() {
     drive(&clients().join("node/bin/node"), "sdk.mjs", &guarded(), Some(clients().join("node")));
 }
 
+/// The first block of the README in this language behind a heading.
+fn block(heading: &str, language: &str) -> String {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let (_, section) = readme.split_once(&format!("\n{heading}\n")).unwrap();
+    let (_, code) = section.split_once(&format!("\n```{language}\n")).unwrap();
+    code.split_once("```").unwrap().0.to_owned()
+}
+
+#[test]
+fn the_first_steps_of_the_readme() {
+    const HEADING: &str = "### The first steps from an application";
+    let server = Served::start();
+    let place = tempfile::tempdir().unwrap();
+    let shell = |script: &str| {
+        let program = env!("CARGO_BIN_EXE_stonetown");
+        let script = format!("set -e\nstonetown() {{ {program} \"$@\"; }}\n{script}");
+        let ran = Command::new("bash")
+            .args(["-c", &script])
+            .current_dir(place.path())
+            .env("STONETOWN_URL", &server.url)
+            .env_remove("STONETOWN_DATA")
+            .output()
+            .unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/audiostack.fga");
+    let schema = schema.display();
+    // As tools/start does.
+    let store = shell("stonetown store create --name audiostack");
+    shell(&format!("stonetown schema write {schema}; stonetown write --file {schema}.yaml"));
+    let here =
+        |code: String| code.replace("http://127.0.0.1:8080", &server.url).replace("STORE", store.trim());
+    let python = clients().join("python/bin/python");
+    let ran = Command::new(python).args(["-c", &here(block(HEADING, "python"))]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&ran.stdout), "True\n", "{}", String::from_utf8_lossy(&ran.stderr));
+    let printed = shell(&here(block(HEADING, "sh")));
+    for line in
+        ["1 tuple written", "org:film#can_administer  gained: user:ben", "verb=\"import\",code=\"200\"} 1"]
+    {
+        assert!(printed.contains(line), "`{line}` is not in {printed}");
+    }
+}
+
 /// What we export, the official tool writes into a store; from there it is exported the same.
 #[test]
 fn fga_writes_our_exports() {

@@ -293,7 +293,8 @@ fn print(imported: &Imported, bad: u64, is_trial: bool, out: &mut Output) -> any
     out.print(
         || {
             let would = if is_trial { "would be written" } else { "written" };
-            let mut text = format!("{written} tuples {would}");
+            let tuples = if *written == 1 { "tuple" } else { "tuples" };
+            let mut text = format!("{written} {tuples} {would}");
             for (count, what) in [(*replaced, "replaced"), (*unchanged, "there already"), (bad, "bad lines")]
             {
                 if count > 0 {
