@@ -5,7 +5,9 @@
 mod support;
 
 use std::io::Read as _;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
@@ -138,8 +140,10 @@ fn blocks_that_are_in_memory_are_told_from_those_that_are_read() {
         assert!(client.allows("doc:1 viewer user:anne"));
     }
     let metrics = || client.send("GET", "/metrics", &Value::Null, &[]).granted().body;
+    let waiting_since = Instant::now();
     while count_of(&metrics(), "stonetown_trace_spans_sent_total") == 0 {
-        std::thread::yield_now();
+        assert!(waiting_since.elapsed() < Duration::from_secs(60), "nothing is sent");
+        std::thread::sleep(Duration::from_millis(5));
     }
     let made = count_of(&metrics(), "stonetown_trace_spans_total");
     drop(served.stop());
@@ -272,4 +276,31 @@ fn a_collector_that_does_not_take_them_keeps_nobody_from_an_answer() {
         assert_eq!(count_of(&metrics, "stonetown_trace_spans_sent_total"), 0);
         assert!(served.stop().0, "the server ends well");
     }
+}
+
+/// One that takes connections and never answers, with a queue that holds nothing to speak of.
+#[test]
+fn a_collector_that_is_silent_keeps_nobody_from_an_answer_and_what_does_not_fit_is_dropped() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let arguments = ["--traces-to", &url, "--trace-share", "1"];
+    let little = [
+        ("OTEL_BSP_SCHEDULE_DELAY", "10".as_ref()),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "1".as_ref()),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1".as_ref()),
+    ];
+    let served = Served::within(TempDir::new().unwrap(), &arguments, little);
+    let client = Client::new(&served.url, SCHEMA);
+    client.write(&["doc:1 viewer user:anne"]);
+    let begun = Instant::now();
+    for _ in 0..100 {
+        assert!(client.allows("doc:1 viewer user:anne"));
+    }
+    // One time-out of the exporter would be 5 s.
+    assert!(begun.elapsed() < Duration::from_secs(60), "answers wait for the collector");
+    let metrics = client.send("GET", "/metrics", &Value::Null, &[]).granted().body;
+    assert!(count_of(&metrics, "stonetown_trace_spans_total") > 400);
+    let stopping = Instant::now();
+    assert!(served.stop().0);
+    assert!(stopping.elapsed() < Duration::from_secs(30), "the server waits for the collector");
 }

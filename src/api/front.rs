@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
@@ -46,6 +47,8 @@ pub struct Api {
     bodies: Bodies,
     quotas: Option<Arc<Quotas>>,
     http: http1::Builder,
+    /// Acts of administration that are under way, whether or not their clients still wait.
+    acts: TaskTracker,
 }
 
 impl Api {
@@ -82,12 +85,19 @@ impl Api {
             .allow_headers(AllowHeaders::mirror_request())
             .expose_headers(Any);
         let router = routes::router(app.clone());
-        Ok(Api { app, for_browsers: router.clone().layer(cors), router, bodies, quotas, http })
+        let for_browsers = router.clone().layer(cors);
+        Ok(Api { app, for_browsers, router, bodies, quotas, http, acts: TaskTracker::new() })
     }
 
     /// Ends what would go on for as long as the client likes.
     pub(super) fn stop_watches(&self) {
         self.app.watchers.stop();
+    }
+
+    /// Waits until acts of administration are done, and told of.
+    pub(super) async fn finish_acts(&self) {
+        self.acts.close();
+        self.acts.wait().await;
     }
 
     /// Sends what has been traced. None of what comes then is traced.
@@ -139,11 +149,8 @@ impl Api {
         }
         // In a task of its own: a client that goes away in the midst keeps nobody from being told what it had done.
         let (api, address) = (self.clone(), Arc::clone(address));
-        let told =
-            tokio::spawn(
-                async move { api.answer_and_tell(verb(&method, uri.path()), request, &address).await },
-            );
-        let told = told.await;
+        let act = async move { api.answer_and_tell(verb(&method, uri.path()), request, &address).await };
+        let told = self.acts.spawn(act).await;
         told.unwrap_or_else(|_| Ok(respond(None, Err(ApiError::internal()), Instant::now())))
     }
 

@@ -33,9 +33,7 @@ impl Outbound {
     /// # Errors
     /// There is no answer. One that refuses is an answer.
     pub(super) fn ask(&self, request: Request<&[u8]>) -> Result<Response<Vec<u8>>, ureq::Error> {
-        let mut answer = self.0.run(request)?;
-        let body = answer.body_mut().with_config().limit(BYTES_MAX).read_to_vec()?;
-        Ok(answer.map(|_| body))
+        whole(self.0.run(request)?)
     }
 
     /// What is at an URL.
@@ -43,14 +41,19 @@ impl Outbound {
     /// # Errors
     /// It cannot be had.
     pub(super) fn get(&self, url: &str) -> Result<Vec<u8>, String> {
-        let request = Request::get(url).body(&[][..]).map_err(|error| format!("{url}: {error}"))?;
-        let answer = self.ask(request).map_err(|error| format!("{url}: {error}"))?;
+        let answer = self.0.get(url).call().and_then(whole).map_err(|error| format!("{url}: {error}"))?;
         if answer.status().is_success() {
             Ok(answer.into_body())
         } else {
             Err(format!("{url}: it answers {}", answer.status()))
         }
     }
+}
+
+/// An answer with all of its body.
+fn whole(mut answer: Response<ureq::Body>) -> Result<Response<Vec<u8>>, ureq::Error> {
+    let body = answer.body_mut().with_config().limit(BYTES_MAX).read_to_vec()?;
+    Ok(answer.map(|_| body))
 }
 
 fn agent(authorities: Option<&[u8]>, time_max: Duration) -> ureq::Agent {

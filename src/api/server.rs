@@ -146,8 +146,13 @@ impl Server {
         drop((listener, alive));
         stopping.send_replace(true);
         api.stop_watches();
+        let ended = async {
+            gone.recv().await;
+            // A client that has gone takes its connection with it, and not what it had begun.
+            api.finish_acts().await;
+        };
         // What is not done by then is broken off.
-        let _ = tokio::time::timeout(GRACE, gone.recv()).await;
+        let _ = tokio::time::timeout(GRACE, ended).await;
         preparing.abort();
         reloading.inspect(tokio::task::JoinHandle::abort);
         api.stop_traces().await;

@@ -13,7 +13,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Method, Request, Response};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::{
-    Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TracerProvider as _,
+    Span as _, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, TraceState, TracerProvider as _,
 };
 use opentelemetry::{Context, Key, KeyValue, Value};
 use opentelemetry_http::{HeaderExtractor, HttpClient, HttpError};
@@ -134,8 +134,8 @@ impl Traces {
         if matches!(verb.need, Need::Nothing) || verb.name == "metrics" {
             return None;
         }
-        let context = self.propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers));
-        let parent = context.span().span_context().clone();
+        let said = self.propagator.extract_with_context(&Context::new(), &HeaderExtractor(headers));
+        let parent = said.span().span_context().clone();
         let is_traced = match parent.is_valid() {
             true => parent.is_sampled(),
             false => self.share > 0.0 && rand::random::<f64>() < self.share,
@@ -144,7 +144,16 @@ impl Traces {
             return None;
         }
         let begun_at = SystemTime::now();
-        let mut attributes = vec![KeyValue::new("http.request.method", method.to_string())];
+        // What vendors have added (`tracestate`) would be in every span, however long it is, and is for nobody else here.
+        let parent = SpanContext::new(
+            parent.trace_id(),
+            parent.span_id(),
+            parent.trace_flags(),
+            true,
+            TraceState::default(),
+        );
+        let context = Context::new().with_remote_span_context(parent);
+        let mut attributes = vec![KeyValue::new("http.request.method", name_of(method))];
         // What is no id could be anything.
         let store = verb.store.and_then(|store| store.parse::<StoreId>().ok());
         attributes.extend(store.map(|store| KeyValue::new("stonetown.store", store.to_string())));
@@ -198,6 +207,19 @@ impl Trace {
         }
         let ended = at(ended);
         self.span.end_with_timestamp(ended);
+    }
+}
+
+/// A method by its name, if it is one that there is: a client may send anything as such.
+fn name_of(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::HEAD => "HEAD",
+        _ => "_OTHER",
     }
 }
 

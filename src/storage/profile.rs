@@ -102,7 +102,11 @@ impl Drop for Recording {
 }
 
 /// Runs the work of a request on this thread, and answers which steps it took, too: itself, named `name`, first.
+/// Within such work it is a step of that.
 pub fn profiled<T>(name: &'static str, work: impl FnOnce() -> T) -> (T, Vec<Step>) {
+    if IS_ON.get() {
+        return (step(name, work), Vec::new());
+    }
     let recording = Recording::begin();
     let answer = step(name, work);
     (answer, recording.steps())
@@ -152,7 +156,9 @@ mod tests {
         let found: Vec<_> = steps.iter().map(|step| (step.name, step.depth)).collect();
         assert_eq!((answer, found), (7, vec![("whole", 0), ("first", 1), ("inner", 2), ("second", 1)]));
         assert!(steps[0].took >= steps[1].took + steps[3].took);
-        assert!(profiled("again", || ()).1.len() == 1);
+        let ((_, none), steps) = profiled("outer", || profiled("inner", || step("innermost", || ())));
+        let found: Vec<_> = steps.iter().map(|step| (step.name, step.depth)).collect();
+        assert_eq!((none.len(), found), (0, vec![("outer", 0), ("inner", 1), ("innermost", 2)]));
     }
 
     #[test]

@@ -59,14 +59,9 @@ fn acts_of_administration_are_written_down_with_who_and_what_became_of_them() {
     }
 }
 
-/// A client that went away in the midst of an act kept it out of the log.
-#[test]
-fn an_act_whose_client_goes_away_is_written_down_all_the_same() {
-    let guarded = start(SETTINGS);
-    let mut stores = Vec::new();
-    for _ in 0..30 {
-        stores.push(guarded.store(ADMIN));
-    }
+/// Stores whose deletion was asked for by clients that went away at once.
+fn deleted_by_clients_that_went_away(guarded: &Guarded) -> Vec<String> {
+    let stores: Vec<String> = (0..30).map(|_| guarded.store(ADMIN)).collect();
     let address = guarded.url().trim_start_matches("http://").to_owned();
     for store in &stores {
         let mut connection = TcpStream::connect(&address).unwrap();
@@ -77,18 +72,41 @@ fn an_act_whose_client_goes_away_is_written_down_all_the_same() {
         std::thread::sleep(Duration::from_micros(200));
         drop(connection);
     }
-    std::thread::sleep(Duration::from_secs(2));
-    let list = guarded.send(Some(ADMIN), "GET", "/stores", &Value::Null).granted();
+    stores
+}
+
+/// Those of these stores that are gone are told of.
+fn assert_told(stores: &[String], serving: &Guarded, entries: &[Value]) {
+    let list = serving.send(Some(ADMIN), "GET", "/stores?page_size=100", &Value::Null).granted();
     let there =
         |store: &String| list.body["stores"].as_array().unwrap().iter().any(|it| it["id"] == json!(store));
     let deleted: Vec<&String> = stores.iter().filter(|store| !there(store)).collect();
     assert!(!deleted.is_empty());
-    let found = entries(&guarded);
     for store in deleted {
         let is_told =
-            found.iter().any(|entry| entry["verb"] == "delete_store" && entry["store"] == json!(store));
+            entries.iter().any(|entry| entry["verb"] == "delete_store" && entry["store"] == json!(store));
         assert!(is_told, "{store} was deleted by nobody");
     }
+}
+
+/// A client that went away in the midst of an act kept it out of the log.
+#[test]
+fn an_act_whose_client_goes_away_is_written_down_all_the_same() {
+    let guarded = start(SETTINGS);
+    let stores = deleted_by_clients_that_went_away(&guarded);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_told(&stores, &guarded, &entries(&guarded));
+}
+
+/// Nor does a server that is told to stop then: it waited for connections, and the client had taken its own with it.
+#[test]
+fn an_act_whose_client_goes_away_is_written_down_by_a_server_that_stops() {
+    let mut guarded = start(SETTINGS);
+    let stores = deleted_by_clients_that_went_away(&guarded);
+    let data = guarded.stop();
+    let told = entries(&guarded);
+    let again = Guarded::with(SETTINGS, &[("boss", ADMIN), ("reader", READER)], data);
+    assert_told(&stores, &again, &told);
 }
 
 #[test]

@@ -58,8 +58,8 @@ impl Guarded {
     }
 
     /// Stops it: its data.
-    pub(super) fn stop(self) -> TempDir {
-        self.served.unwrap().stop().1
+    pub(super) fn stop(&mut self) -> TempDir {
+        self.served.take().unwrap().stop().1
     }
 
     /// Sends a request with a key or token; none: without.

@@ -135,7 +135,7 @@ fn each_right_gives_what_it_is_for_and_nothing_else() {
 #[test]
 fn whoever_sees_a_few_stores_is_told_of_no_other() {
     let admin = [("boss", ADMIN)];
-    let guarded = Guarded::start(
+    let mut guarded = Guarded::start(
         "[[keys]]\nname = \"boss\"\nsecret_file = \"DIR/boss\"\nstores = [\"*\"]\nrights = [\"all\"]\n",
         &admin,
     );
