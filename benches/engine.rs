@@ -33,9 +33,7 @@ use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rocksdb::{DB, Options, ReadOptions, WriteBatch, WriteOptions};
-use stonetown::engine::{
-    At, CheckRequest, Context, Engine, Given, OnDuplicate, OnMissing, Settings, WriteRequest,
-};
+use stonetown::engine::{At, CheckRequest, Context, Engine, Given, Settings, WriteRequest};
 use stonetown::eval::{self, Limits, Program};
 use stonetown::schema::{Schema, read_schema};
 use stonetown::storage::{Database, DatabaseOptions, Row, StorageError, TupleFilter, TupleReader};
@@ -121,15 +119,7 @@ fn world() -> World {
 }
 
 fn request(store: StoreId, writes: Vec<Tuple>) -> WriteRequest {
-    WriteRequest {
-        store,
-        writes,
-        deletes: Vec::new(),
-        preconditions: Vec::new(),
-        on_duplicate: OnDuplicate::Error,
-        on_missing: OnMissing::Error,
-        schema: None,
-    }
+    WriteRequest { writes, ..WriteRequest::of(store) }
 }
 
 fn open_raw(dir: &Path) -> DB {
