@@ -15,7 +15,9 @@ mod access {
     mod advisories;
     mod audit;
     mod certificates;
+    mod changes;
     mod keys;
+    mod origins;
     mod secrets;
     mod tokens;
 }

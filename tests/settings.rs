@@ -146,6 +146,7 @@ fn wrong_settings_of_the_file_are_told_with_their_line() {
             &[":1:", "`audit_decisions`", "from 0 to 1"],
         ),
         ("public_url = \"access.example.com\"\n".to_owned(), &[":1:", "`public_url`", "https://"]),
+        ("cors_origins = \"*.example.com\"\n".to_owned(), &[":1:", "`cors_origins`", "https://", "`none`"]),
         ("data = \"DIR\n".to_owned(), &[":1:"]),
         ("data = \"DIR\"\ndata = \"DIR\"\n".to_owned(), &[":2:", "duplicate"]),
         ("config = \"other.toml\"\n".to_owned(), &[":1:", "`config`"]),
@@ -215,6 +216,20 @@ fn wrong_options_are_told() {
     is_refused(&["--data", &data, "--listen", "8080"], &[], &["--listen"]);
     is_refused(&["--data", &data], &[("STONETOWN_TIME_MAX", "0s")], &["--time-max", "500ms"]);
     is_refused(&["--data", &data, "--tls-key", "x"], &[], &["--tls-certificate"]);
+    for origin in [
+        "",
+        "https://a.example/",
+        "https://a.example/page",
+        "https://A.example",
+        "a.example",
+        "https://u@a.example",
+    ] {
+        is_refused(
+            &["--data", &data, "--cors-origins", origin],
+            &[],
+            &["--cors-origins", "such as https://"],
+        );
+    }
     is_refused(&["--data", &data, "--audit-decisions", "0.5"], &[], &["--audit-log"]);
     is_refused(&["--data", &data, "--log-level", "loud"], &[], &["--log-level", "debug"]);
     let missing = files.path("none.toml");

@@ -12,6 +12,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::access::{Access, AccessSettings};
+use super::cors::Origins;
 use super::error::{ApiError, Code};
 use super::fields::{Fields, Form};
 use super::load::{AtOnce, Class, Load, Place};
@@ -86,6 +87,8 @@ pub struct ApiSettings {
     pub tls: Option<TlsSettings>,
     /// Where clients find the server, without a slash at its end; none: what they say of it is believed.
     pub public_url: Option<String>,
+    /// From which pages browsers may ask.
+    pub origins: Origins,
     /// What is told of requests.
     pub observe: ObserveSettings,
 }

@@ -15,12 +15,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
-use tower_http::cors::{AllowHeaders, AllowMethods, Any, CorsLayer};
 
 use super::access::Access;
 use super::app::{ApiSettings, App, Charge, Took, respond};
 use super::authzen;
 use super::body::{Bodies, Taken, pass_over};
+use super::cors::Origins;
 use super::error::{ApiError, Code};
 use super::load::Load;
 use super::metrics::Metrics;
@@ -44,6 +44,7 @@ pub struct Api {
     router: Router,
     /// The same, where a browser says from which page it asks.
     for_browsers: Router,
+    origins: Arc<Origins>,
     bodies: Bodies,
     quotas: Option<Arc<Quotas>>,
     http: http1::Builder,
@@ -75,18 +76,14 @@ impl Api {
             watchers,
             load,
             observers,
-            access: Access::of(&settings.access).map(Arc::new),
+            access: Access::of(settings.access).map(Arc::new),
             public_url: settings.public_url.map(Arc::from),
             patience: None,
         };
-        let cors = CorsLayer::new()
-            .allow_origin(Any)
-            .allow_methods(AllowMethods::mirror_request())
-            .allow_headers(AllowHeaders::mirror_request())
-            .expose_headers(Any);
         let router = routes::router(app.clone());
-        let for_browsers = router.clone().layer(cors);
-        Ok(Api { app, for_browsers, router, bodies, quotas, http, acts: TaskTracker::new() })
+        let for_browsers = router.clone().layer(settings.origins.layer());
+        let origins = Arc::new(settings.origins);
+        Ok(Api { app, for_browsers, router, origins, bodies, quotas, http, acts: TaskTracker::new() })
     }
 
     /// Ends what would go on for as long as the client likes.
@@ -116,6 +113,13 @@ impl Api {
     pub(super) async fn prepare(&self) {
         if let Some(access) = &self.app.access {
             access.prepare().await;
+        }
+    }
+
+    /// Reads who may call anew if that has changed.
+    pub(super) fn look(&self) {
+        if let Some(access) = &self.app.access {
+            access.look();
         }
     }
 
@@ -196,7 +200,7 @@ impl Api {
             },
             Err(refusal) => {
                 self.metrics().refused(refusal.code.name());
-                refused(&verb, request, refusal, is_browser).await
+                self.refused(&verb, request, refusal).await
             }
         };
         let request_id = given.unwrap_or_else(new_request_id);
@@ -216,6 +220,7 @@ impl Api {
         request: &mut Request<Incoming>,
         caller: &mut Arc<str>,
     ) -> Result<(), ApiError> {
+        self.origins.permit(request.headers())?;
         let Some(access) = &self.app.access else { return Ok(()) };
         if verb.need == Need::Nothing {
             return Ok(());
@@ -242,7 +247,7 @@ impl Api {
             .map(|store| store.parse::<StoreId>().map_or_else(|_| "?".to_owned(), |id| id.to_string()));
         let store = store.as_deref();
         if let Err(refusal) = quotas.admit(store, caller) {
-            return Ok(refused(verb, request, refusal, is_browser).await);
+            return Ok(self.refused(verb, request, refusal).await);
         }
         let charge = Charge::to(Arc::clone(quotas), store, Arc::clone(caller));
         request.extensions_mut().insert(charge);
@@ -262,7 +267,7 @@ impl Api {
         if let Some(class) = verb.heavy
             && let Err(busy) = self.app.load.admit_heavy(class)
         {
-            return Ok(refused(verb, request, busy, is_browser).await);
+            return Ok(self.refused(verb, request, busy).await);
         }
         let body = self.bodies.take(request.map(Body::new), verb.is_streamed_in());
         match traces::stage("receive", body).await {
@@ -279,31 +284,27 @@ impl Api {
             }
         }
     }
-}
 
-/// The response to a request that is refused before any route has seen it.
-async fn refused(
-    verb: &Verb<'_>,
-    request: Request<Incoming>,
-    error: ApiError,
-    is_browser: bool,
-) -> Response<Body> {
-    let can_go_on = pass_over(request.into_body()).await;
-    let retry_after = error.retry_after_seconds();
-    let is_authzen = verb.name.starts_with("authzen_") && error.code != Code::Busy;
-    let answered = if is_authzen { Ok(authzen::refusal(&error)) } else { Err(error) };
-    let mut response = respond(None, answered, Instant::now());
-    if let Some(seconds) = retry_after {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    /// The response to a request that is refused before any route has seen it.
+    async fn refused(&self, verb: &Verb<'_>, request: Request<Incoming>, error: ApiError) -> Response<Body> {
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let can_go_on = pass_over(request.into_body()).await;
+        let retry_after = error.retry_after_seconds();
+        let is_authzen = verb.name.starts_with("authzen_") && error.code != Code::Busy;
+        let answered = if is_authzen { Ok(authzen::refusal(&error)) } else { Err(error) };
+        let mut response = respond(None, answered, Instant::now());
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if !can_go_on {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if origin.is_some() {
+            // Without it, the page would not be told why.
+            self.origins.show(origin.as_ref(), response.headers_mut());
+        }
+        response
     }
-    if !can_go_on {
-        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    if is_browser {
-        // Without it, the page would not be told why.
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    }
-    response
 }
 
 /// Counts a request while it is being answered, also when its client goes away.

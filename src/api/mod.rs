@@ -7,10 +7,12 @@ mod audit_log;
 mod authzen;
 mod body;
 mod change_forms;
+mod cors;
 mod error;
 mod evaluators;
 mod expansion;
 mod fields;
+mod files;
 mod forms;
 mod front;
 mod load;
@@ -31,7 +33,8 @@ mod watchers;
 mod wire;
 
 pub use access::{
-    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Right, Rights, Stores, is_safe_url,
+    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Reread, Right, Rights, Stores,
+    is_safe_url,
 };
 pub use analysis::{
     AccessForm, AuditForm, BlockForm, DiffCountsForm, DiffDetail, DiffEvent, DiffLineForm, DiffLinesForm,
@@ -40,6 +43,7 @@ pub use analysis::{
 };
 pub use app::{ApiLimits, ApiSettings, ConnectionLimits};
 pub use change_forms::{ApplyForm, OrphanForm, RemovedForm, TupleGroupForm, TupleGroupsForm};
+pub use cors::Origins;
 pub use expansion::{expansion_json, read_expansion};
 pub use forms::{
     BackupDoneForm, BackupForm, BackupStoreForm, CollectForm, CompactedForm, DecisionsForm, DeletedForm,

@@ -9,9 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::app::ApiSettings;
+use super::files::LOOK_EVERY;
 use super::front::Api;
 use super::observers::ObserveError;
-use super::tls::{LOOK_EVERY, Tls, TlsError};
+use super::tls::{Tls, TlsError};
 use crate::engine::Engine;
 
 /// How long requests that were begun may take to end.
@@ -110,7 +111,7 @@ impl Server {
         let (alive, mut gone) = mpsc::channel::<()>(1);
         let preparing = api.clone();
         let preparing = tokio::spawn(async move { preparing.prepare().await });
-        let reloading = tls.clone().map(|tls| tokio::spawn(reload(tls)));
+        let reloading = tokio::spawn(reload(api.clone(), tls.clone()));
         let accept = async {
             loop {
                 let (connection, from) = match listener.accept().await {
@@ -154,7 +155,7 @@ impl Server {
         // What is not done by then is broken off.
         let _ = tokio::time::timeout(GRACE, ended).await;
         preparing.abort();
-        reloading.inspect(tokio::task::JoinHandle::abort);
+        reloading.abort();
         api.stop_traces().await;
         // The next process to open the directory writes its own.
         let _ = std::fs::remove_file(&url_file);
@@ -181,13 +182,17 @@ async fn serve(
     }
 }
 
-/// Reads the files of TLS anew when they have changed, for ever.
-async fn reload(tls: Arc<Tls>) {
+/// Reads who may call, and the files of TLS, anew when they have changed, for ever.
+async fn reload(api: Api, tls: Option<Arc<Tls>>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let tls = Arc::clone(&tls);
+        let (api, tls) = (api.clone(), tls.clone());
+        let look = move || {
+            api.look();
+            tls.inspect(|tls| tls.look());
+        };
         // Nothing in it panics.
-        drop(tokio::task::spawn_blocking(move || tls.look()).await);
+        drop(tokio::task::spawn_blocking(look).await);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -10,8 +9,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-/// How often the files are looked at.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(5);
+use super::files::Stamps;
 
 /// Files of TLS, in PEM.
 #[derive(Debug, Clone)]
@@ -42,9 +40,6 @@ struct Current {
     config: Arc<ServerConfig>,
     files: Stamps,
 }
-
-/// What tells that files have changed.
-type Stamps = Vec<Option<(SystemTime, u64)>>;
 
 impl Tls {
     /// # Errors
@@ -81,12 +76,7 @@ impl Tls {
 }
 
 fn stamps(settings: &TlsSettings) -> Stamps {
-    let files = [Some(&settings.certificate), Some(&settings.key), settings.client_authorities.as_ref()];
-    let stamp = |file: &PathBuf| {
-        let known = std::fs::metadata(file).ok()?;
-        Some((known.modified().ok()?, known.len()))
-    };
-    files.into_iter().flatten().map(stamp).collect()
+    Stamps::of([&settings.certificate, &settings.key].into_iter().chain(&settings.client_authorities))
 }
 
 fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {

@@ -45,12 +45,13 @@ impl std::fmt::Debug for Issuer {
 }
 
 impl Issuer {
-    pub(super) fn new(settings: IssuerSettings) -> Issuer {
+    /// `before`: the same one, under other settings.
+    pub(super) fn new(settings: IssuerSettings, before: Option<&Issuer>) -> Issuer {
         let http = Outbound::new(settings.authorities.as_deref(), FETCH_TIME);
         Issuer {
             settings,
-            keys: RwLock::new(None),
-            asked: Mutex::new(None),
+            keys: RwLock::new(before.and_then(Issuer::keys)),
+            asked: Mutex::new(before.and_then(|it| *it.asked.lock().unwrap_or_else(PoisonError::into_inner))),
             asking: tokio::sync::Mutex::new(()),
             http,
         }

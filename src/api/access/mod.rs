@@ -7,18 +7,20 @@ mod rights;
 mod settings;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::http::{HeaderMap, header};
 
 use super::error::{ApiError, Code};
+use super::files::Stamps;
 use super::verb::{Need, Verb};
 use keys::Keys;
 use tokens::Tokens;
 
 pub use issuer::is_safe_url;
 pub use rights::{Grant, Right, Rights, Stores};
-pub use settings::{AccessSettings, ClaimGrant, IssuerSettings, KeySettings};
+pub use settings::{AccessSettings, ClaimGrant, IssuerSettings, KeySettings, Reread};
 
 /// Who calls.
 #[derive(Debug, Clone)]
@@ -69,15 +71,43 @@ impl Caller {
 /// Everybody who may call.
 #[derive(Debug)]
 pub(super) struct Access {
+    current: RwLock<Arc<Holders>>,
+    /// What `current` was made of.
+    source: Mutex<Source>,
+    /// Whether the keys of all issuers that were named at the start have been at hand.
+    was_ready: AtomicBool,
+}
+
+/// Everybody who may call, for a time.
+#[derive(Debug)]
+struct Holders {
     keys: Keys,
     tokens: Tokens,
 }
 
+#[derive(Debug)]
+struct Source {
+    settings: AccessSettings,
+    files: Stamps,
+}
+
 impl Access {
     /// None: everybody may everything.
-    pub(super) fn of(settings: &AccessSettings) -> Option<Access> {
-        let is_open = settings.keys.is_empty() && settings.issuers.is_empty();
-        (!is_open).then(|| Access { keys: Keys::new(&settings.keys), tokens: Tokens::new(&settings.issuers) })
+    pub(super) fn of(settings: AccessSettings) -> Option<Access> {
+        if settings.is_open() {
+            return None;
+        }
+        let tokens = Tokens::new(&settings.issuers, None);
+        let holders = Holders { keys: Keys::new(&settings.keys), tokens };
+        Some(Access {
+            current: RwLock::new(Arc::new(holders)),
+            source: Mutex::new(Source { files: Stamps::of(&settings.files), settings }),
+            was_ready: AtomicBool::new(false),
+        })
+    }
+
+    fn current(&self) -> Arc<Holders> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Who a request is from.
@@ -86,20 +116,60 @@ impl Access {
     /// It does not say, or what it says is not true, or cannot be found out.
     pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let shown = bearer(headers)?;
-        if let Some(caller) = self.keys.find(shown) {
+        let current = self.current();
+        if let Some(caller) = current.keys.find(shown) {
             return Ok(caller.clone());
         }
-        self.tokens.identify(shown).await
+        current.tokens.identify(shown).await
     }
 
-    /// Whether the keys of all issuers are at hand.
+    /// Whether the keys of all issuers are at hand; once they have been, an issuer that is named anew turns no traffic away.
     pub(super) fn is_ready(&self) -> bool {
-        self.tokens.is_ready()
+        let is_ready = self.was_ready.load(Ordering::Relaxed) || self.current().tokens.is_ready();
+        if is_ready {
+            self.was_ready.store(true, Ordering::Relaxed);
+        }
+        is_ready
     }
 
     /// Fetches the keys of all issuers, so that the first token need not wait for them; done when they are there.
     pub(super) async fn prepare(&self) {
-        self.tokens.prepare().await;
+        self.current().tokens.prepare().await;
+    }
+
+    /// Reads who may call anew if that has changed: from then on, keys that are not there any more are not taken. Where it is wrong, what was
+    /// in force stays.
+    pub(super) fn look(&self) {
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(reread) = source.settings.reread.clone() else { return };
+        let files = Stamps::of(&source.settings.files);
+        if files == source.files {
+            return;
+        }
+        source.files = files;
+        let read = reread.read().and_then(|settings| match settings.is_open() {
+            true => Err(
+                "neither a key nor an issuer is named, and so everybody could do everything: that takes a \
+                         start of the server"
+                    .to_owned(),
+            ),
+            false => Ok(settings),
+        });
+        match read {
+            Ok(settings) => {
+                let tokens = Tokens::new(&settings.issuers, Some(&self.current().tokens));
+                let holders = Arc::new(Holders { keys: Keys::new(&settings.keys), tokens });
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = holders;
+                let (keys, issuers) = (settings.keys.len(), settings.issuers.len());
+                tracing::info!(keys, issuers, "who may call was read anew");
+                if settings.files != source.settings.files {
+                    // Others may have changed since they were read: they are read once more.
+                    source.files = Stamps::default();
+                }
+                source.settings = settings;
+            }
+            Err(error) => tracing::error!(error, "who may call stays as it was"),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who may call, as it is set.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -13,6 +15,38 @@ pub struct AccessSettings {
     pub keys: Vec<KeySettings>,
     /// Issuers of tokens.
     pub issuers: Vec<IssuerSettings>,
+    /// Files that this stands in; where one of them changes, all is read anew.
+    pub files: Vec<PathBuf>,
+    /// How; none: what holds at the start holds to the end.
+    pub reread: Option<Reread>,
+}
+
+/// Reads anew who may call.
+#[derive(Clone)]
+pub struct Reread(Arc<dyn Fn() -> Result<AccessSettings, String> + Send + Sync>);
+
+impl Reread {
+    /// `read` says what is wrong where it cannot.
+    pub fn new(read: impl Fn() -> Result<AccessSettings, String> + Send + Sync + 'static) -> Reread {
+        Reread(Arc::new(read))
+    }
+
+    pub(super) fn read(&self) -> Result<AccessSettings, String> {
+        (self.0)()
+    }
+}
+
+impl std::fmt::Debug for Reread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reread")
+    }
+}
+
+impl AccessSettings {
+    /// Whether nobody is named: everybody may everything.
+    pub fn is_open(&self) -> bool {
+        self.keys.is_empty() && self.issuers.is_empty()
+    }
 }
 
 /// A preshared key.
@@ -41,6 +75,13 @@ pub struct IssuerSettings {
     pub refresh_pause: Duration,
     /// Certificates, as PEM, of the authorities that its certificate has to be of; none: those of the system.
     pub authorities: Option<Vec<u8>>,
+}
+
+impl IssuerSettings {
+    /// Whether another one's keys are this one's.
+    pub(super) fn is_of_same(&self, other: &IssuerSettings) -> bool {
+        self.issuer == other.issuer && self.authorities == other.authorities
+    }
 }
 
 /// What the holder of a token may who has a claim.

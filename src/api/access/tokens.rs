@@ -58,8 +58,15 @@ impl std::fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(issuers: &[IssuerSettings]) -> Tokens {
-        let issuers = issuers.iter().map(|settings| Arc::new(Issuer::new(settings.clone()))).collect();
+    /// `before`: what was in force until now; the keys of issuers that are still named are at hand.
+    pub(super) fn new(issuers: &[IssuerSettings], before: Option<&Tokens>) -> Tokens {
+        let known = |settings: &IssuerSettings| {
+            before?.issuers.iter().find(|issuer| issuer.settings.is_of_same(settings))
+        };
+        let issuer = |settings: &IssuerSettings| {
+            Arc::new(Issuer::new(settings.clone(), known(settings).map(Arc::as_ref)))
+        };
+        let issuers = issuers.iter().map(issuer).collect();
         Tokens { issuers, seal: Seal::new(), known: Cache::new(KNOWN_MAX) }
     }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body as ResponseBody, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use http_body::Frame;
 use tokio::sync::mpsc;
 
@@ -20,6 +20,7 @@ use super::super::load::Class;
 use super::super::page::{Kind, Pages, invalid_token};
 use super::super::query::Parameters;
 use super::super::translate::no_store;
+use super::super::verb::verb;
 use super::changes::change_json;
 use super::list_objects::{Chunks, STALLED_MAX};
 use crate::engine::{ChangesFrom, ChangesRequest, Pin};
@@ -36,6 +37,7 @@ pub(super) async fn watch(
     State(app): State<App>,
     Path(store): Path<String>,
     Query(query): Query<Parameters>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response<ResponseBody> {
     let begun = Instant::now();
@@ -45,7 +47,7 @@ pub(super) async fn watch(
     };
     let asked = {
         let (app, store) = (app.clone(), store.clone());
-        tokio::task::spawn_blocking(move || Watch::read(app, &store, &query, &headers)).await
+        tokio::task::spawn_blocking(move || Watch::read(app, &store, &query, uri, headers)).await
     };
     let watch = match asked {
         Ok(Ok(watch)) => watch,
@@ -82,6 +84,9 @@ struct Watch {
     /// Holds the log behind the place.
     held: Pin,
     heartbeat: Duration,
+    /// What the client asked, and what it showed for that.
+    uri: Uri,
+    headers: HeaderMap,
 }
 
 /// Some changes as events, and where they end.
@@ -98,8 +103,20 @@ async fn sent(send: &mpsc::Sender<Frame<Bytes>>, events: Vec<u8>) -> bool {
     matches!(tokio::time::timeout(STALLED_MAX, send.send(Frame::data(events.into()))).await, Ok(Ok(())))
 }
 
+/// Tells why there is no more.
+async fn end(send: &mpsc::Sender<Frame<Bytes>>, error: ApiError) {
+    let event = format!("event: error\ndata: {}\n\n", serde_json::Value::String(error.message));
+    sent(send, event.into_bytes()).await;
+}
+
 impl Watch {
-    fn read(app: App, store: &str, query: &Parameters, headers: &HeaderMap) -> Result<Watch, ApiError> {
+    fn read(
+        app: App,
+        store: &str,
+        query: &Parameters,
+        uri: Uri,
+        headers: HeaderMap,
+    ) -> Result<Watch, ApiError> {
         let mut fields = Fields::of("WatchRequest");
         fields.form("StoreId", store, Form::Id);
         let object_type = query.text("type")?;
@@ -135,10 +152,20 @@ impl Watch {
         let object_type = (!object_type.is_empty()).then(|| object_type.to_owned());
         let held = app.engine.hold_log(id, place)?;
         let life = app.life(store);
-        Ok(Watch { app, store: id, life, object_type, pages, place, held, heartbeat })
+        Ok(Watch { app, store: id, life, object_type, pages, place, held, heartbeat, uri, headers })
     }
 
-    /// Until the client goes away, or the server ends.
+    /// Whether the client still may: keys are taken away, and tokens end.
+    async fn permit(&self) -> Result<(), ApiError> {
+        match &self.app.access {
+            None => Ok(()),
+            Some(access) => {
+                access.identify(&self.headers).await?.permit(&verb(&Method::GET, self.uri.path()))
+            }
+        }
+    }
+
+    /// Until the client goes away, or may no longer, or the server ends. Before anything is sent, it is looked whether the client still may.
     async fn run(mut self, send: mpsc::Sender<Frame<Bytes>>) {
         let mut newest = self.app.watchers.subscribe(self.store);
         let mut stopping = self.app.watchers.stopping();
@@ -156,21 +183,24 @@ impl Watch {
             .await
             {
                 Ok((watch, Ok(read))) => (watch, read),
+                // Nothing is held while the client is waited for.
                 Ok((watch, Err(error))) => {
-                    // Nothing is held while the client is waited for.
                     drop(watch);
-                    let event =
-                        format!("event: error\ndata: {}\n\n", serde_json::Value::String(error.message));
-                    sent(&send, event.into_bytes()).await;
-                    return;
+                    return end(&send, error).await;
                 }
                 Err(_) => return,
             };
             self = watch;
             self.place = read.place;
             self.held = read.held;
-            if !read.events.is_empty() && !sent(&send, read.events).await {
-                return;
+            if !read.events.is_empty() {
+                if let Err(refusal) = self.permit().await {
+                    drop(self);
+                    return end(&send, refusal).await;
+                }
+                if !sent(&send, read.events).await {
+                    return;
+                }
             }
             if read.is_full {
                 continue;
@@ -181,6 +211,10 @@ impl Watch {
                     // Nobody is woken by the end of a store.
                     if self.app.life(&self.store.to_string()) != self.life {
                         continue;
+                    }
+                    if let Err(refusal) = self.permit().await {
+                        drop(self);
+                        return end(&send, refusal).await;
                     }
                     if !sent(&send, self.heartbeat().into_bytes()).await {
                         return;

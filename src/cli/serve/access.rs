@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::super::args::read_key;
 use super::super::output::Misunderstood;
 use crate::api::{
-    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Rights, Stores, is_safe_url,
+    AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Reread, Rights, Stores, is_safe_url,
 };
 
 /// A shorter key could be guessed.
@@ -197,9 +197,13 @@ impl IssuerForm {
 pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<AccessSettings> {
     let key = |key: &KeyForm| key.read().with_context(|| format!("key `{}`", key.name));
     let issuer = |issuer: &IssuerForm| issuer.read().with_context(|| format!("issuer `{}`", issuer.issuer));
+    let secrets = keys.iter().filter_map(|key| key.secret_file.clone());
+    let authorities = issuers.iter().filter_map(|issuer| issuer.ca_file.clone());
     let access = AccessSettings {
         keys: keys.iter().map(key).collect::<Result<_, _>>()?,
         issuers: issuers.iter().map(issuer).collect::<Result<_, _>>()?,
+        files: secrets.chain(authorities).collect(),
+        reread: None,
     };
     look_at_keys(&access)?;
     for (at, issuer) in access.issuers.iter().enumerate() {
@@ -210,14 +214,36 @@ pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<A
     Ok(access)
 }
 
-/// A key whose holder may do everything.
-pub(super) fn admin_key(file: &Path) -> anyhow::Result<KeySettings> {
-    let secret = read_key(file).context("--admin-key-file")?;
-    Ok(KeySettings { name: "admin".to_owned(), secret, grant: Grant::everything() })
+/// What the file of settings says, and a key in a file of its own whose holder may do everything.
+pub(super) fn with_admin(
+    mut access: AccessSettings,
+    admin_key_file: Option<&Path>,
+) -> anyhow::Result<AccessSettings> {
+    if let Some(file) = admin_key_file {
+        let secret = read_key(file).context("--admin-key-file")?;
+        access.keys.push(KeySettings { name: "admin".to_owned(), secret, grant: Grant::everything() });
+        access.files.push(file.to_owned());
+    }
+    look_at_keys(&access)?;
+    Ok(access)
+}
+
+/// The same, to be read anew when a file has changed.
+pub(super) fn rereading(config: Option<&Path>, admin_key_file: Option<&Path>) -> Reread {
+    let (config, admin_key_file) = (config.map(Path::to_owned), admin_key_file.map(Path::to_owned));
+    Reread::new(move || {
+        let read = || {
+            let access = config.as_deref().map(super::file::read_access).transpose()?;
+            let mut access = with_admin(access.unwrap_or_default(), admin_key_file.as_deref())?;
+            access.reread = Some(rereading(config.as_deref(), admin_key_file.as_deref()));
+            anyhow::Ok(access)
+        };
+        read().map_err(|error| format!("{error:#}"))
+    })
 }
 
 /// Whether keys can be told from each other, and not be guessed.
-pub(super) fn look_at_keys(access: &AccessSettings) -> Result<(), Misunderstood> {
+fn look_at_keys(access: &AccessSettings) -> Result<(), Misunderstood> {
     let wrong = |key: &KeySettings, problem: &str| {
         Err(Misunderstood::new(format_args!("key `{}`: {problem}", key.name)))
     };

@@ -9,10 +9,11 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::output::Misunderstood;
-use super::access::{admin_key, look_at_keys};
+use super::access::{rereading, with_admin};
 use super::file::Given;
 use crate::api::{
-    ApiLimits, ApiSettings, AtOnce, ConnectionLimits, ObserveSettings, QuotaRates, TlsSettings, TraceSettings,
+    ApiLimits, ApiSettings, AtOnce, ConnectionLimits, ObserveSettings, Origins, QuotaRates, TlsSettings,
+    TraceSettings,
 };
 use crate::engine::Settings;
 use crate::eval::Limits as EvalLimits;
@@ -48,8 +49,9 @@ Settings are taken from options, then from the environment (--time-max is STONET
   stores = [\"*\"]
   rights = [\"all\"]
 
-`stonetown config` prints what is in force, and from where. Where nobody has to show a key or token, it listens at
-this machine's own addresses only, unless --without-authentication is given.
+They are read anew within seconds when their files change. `stonetown config` prints what is in force, and from where. Where
+nobody has to show a key or token, it listens at this machine's own addresses only, unless --without-authentication is
+given.
 
 The other commands ask it while it runs: by --url, or by --data with its data directory. It runs until it is told to stop
 (SIGINT or SIGTERM); requests that were begun are answered first. The API is described at /openapi.json.")]
@@ -90,6 +92,11 @@ pub(in crate::cli) struct ServeArgs {
     /// Where clients find the server, such as https://access.example.com; without it, AuthZEN's discovery goes by what requests say
     #[arg(long, value_name = "URL", value_parser = parse_url, help_heading = ACCESS)]
     public_url: Option<String>,
+
+    /// From which web pages browsers may ask: `*`, `none`, or origins with commas between them, such as https://console.example.com.
+    /// What a page of another origin sends is refused
+    #[arg(long, value_name = "ORIGINS", default_value = "*", help_heading = ACCESS)]
+    cors_origins: Origins,
 
     /// Add acts of administration to this file, as lines of JSON
     #[arg(long, value_name = "FILE", help_heading = TOLD)]
@@ -333,12 +340,10 @@ impl ServeArgs {
         let data = self.data.clone().ok_or_else(|| {
             Misunderstood::new("no data directory: say `--data <DIR>`, STONETOWN_DATA, or `data = \"DIR\"` in the file of settings")
         })?;
-        let mut access = given.access.clone();
-        if let Some(file) = &self.admin_key_file {
-            access.keys.push(admin_key(file)?);
-        }
-        look_at_keys(&access)?;
-        let is_open = access.keys.is_empty() && access.issuers.is_empty() && self.tls_client_ca.is_none();
+        let admin_key_file = self.admin_key_file.as_deref();
+        let mut access = with_admin(given.access.clone(), admin_key_file)?;
+        access.reread = Some(rereading(self.config(), admin_key_file));
+        let is_open = access.is_open() && self.tls_client_ca.is_none();
         if is_open && !self.listen.ip().is_loopback() && !self.without_authentication {
             return Err(Misunderstood::new(format_args!(
                 "others can reach {}, and nobody has to show a key or token: name keys or issuers in the file of settings \
@@ -381,8 +386,14 @@ impl ServeArgs {
             audited_decisions: self.audit_decisions,
             traces: self.traces_to.clone().map(|to| TraceSettings { to, share: self.trace_share }),
         };
-        let api =
-            ApiSettings { limits: self.limits(), access, tls, public_url: self.public_url.clone(), observe };
+        let api = ApiSettings {
+            limits: self.limits(),
+            access,
+            tls,
+            public_url: self.public_url.clone(),
+            origins: self.cors_origins.clone(),
+            observe,
+        };
         Ok(Effective {
             data,
             listen: self.listen,

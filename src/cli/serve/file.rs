@@ -48,6 +48,41 @@ struct Tables {
     issuers: Vec<IssuerForm>,
 }
 
+impl Tables {
+    fn read(file: &Path, text: &str) -> Result<Tables, Misunderstood> {
+        toml::from_str(text).map_err(|error| wrong_in(file, text, error.span(), &error.message()))
+    }
+
+    fn access(&self, file: &Path) -> Result<AccessSettings, Misunderstood> {
+        let mut access = access::read(&self.keys, &self.issuers)
+            .with_context(|| file.display().to_string())
+            .map_err(|error| Misunderstood::new(format_args!("{error:#}")))?;
+        access.files.push(file.to_owned());
+        Ok(access)
+    }
+}
+
+/// Who may call, as the file of settings says.
+pub(super) fn read_access(file: &Path) -> anyhow::Result<AccessSettings> {
+    let text = read_text(file)?;
+    Ok(Tables::read(file, &text)?.access(file)?)
+}
+
+fn read_text(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file);
+    text.with_context(|| format!("cannot read the settings in `{}`", file.display()))
+}
+
+fn wrong_in(
+    file: &Path,
+    text: &str,
+    at: Option<Range<usize>>,
+    problem: &dyn std::fmt::Display,
+) -> Misunderstood {
+    let line = at.map_or(1, |at| line_of(text, at.start));
+    Misunderstood::new(format_args!("{}:{line}: {problem}", file.display()))
+}
+
 impl Given {
     /// Where the value of an option comes from.
     pub(in crate::cli) fn source(&self, id: &str, matches: &ArgMatches, command: &Command) -> Source {
@@ -82,14 +117,10 @@ pub(in crate::cli) fn merge(
     matches: &ArgMatches,
     args: &mut Vec<OsString>,
 ) -> anyhow::Result<Given> {
-    let text = std::fs::read_to_string(file);
-    let text = text.with_context(|| format!("cannot read the settings in `{}`", file.display()))?;
-    let wrong = |at: Option<Range<usize>>, problem: &dyn std::fmt::Display| {
-        let line = at.map_or(1, |at| line_of(&text, at.start));
-        Misunderstood::new(format_args!("{}:{line}: {problem}", file.display()))
-    };
+    let text = read_text(file)?;
+    let wrong = |at, problem: &dyn std::fmt::Display| wrong_in(file, &text, at, problem);
     let root = DeTable::parse(&text).map_err(|error| wrong(error.span(), &error.message()))?;
-    let tables: Tables = toml::from_str(&text).map_err(|error| wrong(error.span(), &error.message()))?;
+    let tables = Tables::read(file, &text)?;
     let mut given = Given { file: file.to_owned(), ..Given::default() };
     for (key, value) in root.get_ref() {
         let (name, at) = (key.get_ref().replace('_', "-"), Some(key.span()));
@@ -136,9 +167,7 @@ pub(in crate::cli) fn merge(
             given.lines.insert(id.to_owned(), line_of(&text, key.span().start));
         }
     }
-    given.access = access::read(&tables.keys, &tables.issuers)
-        .with_context(|| file.display().to_string())
-        .map_err(|error| Misunderstood::new(format_args!("{error:#}")))?;
+    given.access = tables.access(file)?;
     let keys = tables.keys.iter().map(|key| format!("[[keys]]\n{}", key.describe()));
     let issuers = tables.issuers.iter().map(|issuer| format!("[[issuers]]\n{}", issuer.describe()));
     given.tables = keys.chain(issuers).collect();
