@@ -223,6 +223,11 @@ fn wrong_options_are_told() {
         "https://A.example",
         "a.example",
         "https://u@a.example",
+        "https://*.a.example",
+        "https://a.example:443",
+        "https://a.example:",
+        "https://a.example#x",
+        "https://a.example,",
     ] {
         is_refused(
             &["--data", &data, "--cors-origins", origin],

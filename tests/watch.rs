@@ -240,6 +240,30 @@ fn a_watch_begins_now_or_at_a_state_and_ends_with_the_server() {
     assert!(now.all(|event| event.kind == "heartbeat"), "and then the watch ends");
 }
 
+/// Each write to the store began the wait for the next heartbeat anew, so that a watch of a quiet type in a busy store had none.
+#[test]
+fn a_watch_of_a_quiet_type_has_heartbeats_in_a_busy_store() {
+    let server = Served::start();
+    let store = Store::create(&server);
+    let has_ended = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..10_000 {
+                if has_ended.load(std::sync::atomic::Ordering::Relaxed) {
+                    return;
+                }
+                store.write(&[tuple(&format!("doc:{number}"), "user:anne")], &[]);
+            }
+            panic!("there was no heartbeat beside 10,000 writes");
+        });
+        let ids: Vec<String> =
+            store.watch("type=folder&heartbeat_ms=500").map(|event| event.id).take(4).collect();
+        has_ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        // Each leads behind what was passed over.
+        assert!(ids.len() == 4 && ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
+    });
+}
+
 #[test]
 fn the_command_prints_what_changes_prints_as_it_is_made() {
     let server = Served::start();

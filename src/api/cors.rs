@@ -7,6 +7,9 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, Any, CorsLayer};
 
 use super::error::{ApiError, Code};
 
+/// Of Fetch Metadata (<https://www.w3.org/TR/fetch-metadata/#sec-fetch-site-header>).
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
+
 /// The pages that a browser may ask from, by where they come from. What no browser sends has no origin, and is none of this.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Origins {
@@ -23,16 +26,13 @@ impl FromStr for Origins {
     /// `*`, `none`, or origins with commas between them.
     fn from_str(text: &str) -> Result<Origins, String> {
         let origin = |text: &str| {
-            let uri = text.parse::<axum::http::Uri>().ok().filter(|uri| {
-                let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
-                // Browsers send a scheme, a host in small letters, and a port where it is an unusual one: nothing else is ever equal.
-                is_web && uri.path_and_query().is_none_or(|rest| rest == "/") && !text.ends_with('/')
-            });
-            let is_sent_so = uri.is_some() && !text.contains('@') && text.to_ascii_lowercase() == text;
-            let value = HeaderValue::from_str(text).ok().filter(|_| is_sent_so);
-            value.ok_or_else(|| {
-                format!("`{text}` is no origin such as https://console.example.com: write some, with commas between them, `*` or `none`")
-            })
+            let value = HeaderValue::from_str(text).ok().filter(|_| sent_for(text).as_deref() == Some(text));
+            let wrong = || {
+                format!(
+                    "`{text}` is no origin such as https://console.example.com: write some, with commas between them, `*` or `none`"
+                )
+            };
+            value.ok_or_else(wrong)
         };
         match text {
             "*" => Ok(Origins::All),
@@ -40,6 +40,20 @@ impl FromStr for Origins {
             text => Ok(Origins::Only(text.split(',').map(str::trim).map(origin).collect::<Result<_, _>>()?)),
         }
     }
+}
+
+/// What a browser sends as the origin of a page at a URL: nothing else is ever equal to it.
+fn sent_for(url: &str) -> Option<String> {
+    let uri: axum::http::Uri = url.parse().ok()?;
+    let (scheme, host) = (uri.scheme_str()?, uri.host()?.to_ascii_lowercase());
+    let usual = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
+    let port = uri.port_u16().filter(|port| *port != usual).map(|port| format!(":{port}"));
+    host.chars().all(is_name).then(|| format!("{scheme}://{host}{}", port.unwrap_or_default()))
 }
 
 impl Origins {
@@ -59,14 +73,18 @@ impl Origins {
     /// # Errors
     /// The request is of a page that may not ask. A browser that would not show it the answer may send it all the same.
     pub(super) fn permit(&self, headers: &HeaderMap) -> Result<(), ApiError> {
-        match (self, headers.get(header::ORIGIN)) {
-            (Origins::Only(origins), Some(origin)) if !origins.contains(origin) => {
-                let message =
-                    "pages of this origin may not ask: `--cors-origins` of the server names those that may";
-                Err(ApiError::new(Code::Forbidden, message))
-            }
-            _ => Ok(()),
+        let Origins::Only(origins) = self else { return Ok(()) };
+        let mut sent = headers.get_all(header::ORIGIN).iter().peekable();
+        let may = match sent.peek() {
+            Some(_) => sent.all(|origin| origins.contains(origin)),
+            // Pictures, scripts and links have no origin; browsers tell in this way that they are of another page.
+            None => headers.get(SEC_FETCH_SITE).is_none_or(|site| site == "none" || site == "same-origin"),
+        };
+        if may {
+            return Ok(());
         }
+        let message = "pages of this origin may not ask: `--cors-origins` of the server names those that may";
+        Err(ApiError::new(Code::Forbidden, message))
     }
 
     /// Lets the page of a request see a refusal that no route has made.

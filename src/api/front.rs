@@ -116,11 +116,12 @@ impl Api {
         }
     }
 
-    /// Reads who may call anew if that has changed.
-    pub(super) fn look(&self) {
-        if let Some(access) = &self.app.access {
-            access.look();
-        }
+    /// Reads who may call anew: whether that has changed.
+    ///
+    /// # Errors
+    /// It is wrong: what was in force stays.
+    pub(super) fn look(&self) -> Result<bool, String> {
+        self.app.access.as_ref().map_or(Ok(false), |access| access.look())
     }
 
     /// Answers the requests of a connection until the client closes it, or `stopping` says so: then only what has begun.
@@ -191,8 +192,9 @@ impl Api {
         let is_browser =
             request.headers().contains_key(header::ORIGIN) || request.method() == Method::OPTIONS;
         let _in_flight = InFlight::of(self.metrics());
-        let mut caller = Arc::clone(address);
-        let admitted = traces::stage("authenticate", self.admit(&verb, &mut request, &mut caller)).await;
+        let mut from = Asker { caller: Arc::clone(address), is_known: false };
+        let admitted = traces::stage("authenticate", self.admit(&verb, &mut request, &mut from)).await;
+        let Asker { caller, is_known } = from;
         let mut response = match admitted {
             Ok(()) => match &self.quotas {
                 None => self.answered(&verb, request, is_browser).await?,
@@ -204,13 +206,13 @@ impl Api {
             }
         };
         let request_id = given.unwrap_or_else(new_request_id);
-        let told = Told { verb, begun, request_id: &request_id, caller: &caller, trace };
+        let told = Told { verb, begun, request_id: &request_id, caller: &caller, is_known, trace };
         self.app.observers.tell(&told, &mut response).await;
         response.headers_mut().insert(REQUEST_ID, request_id);
         Ok(response)
     }
 
-    /// Whether who asks may. `caller` becomes the name of who shows a key or token.
+    /// Whether who asks may. `from` becomes who shows a key or token.
     ///
     /// # Errors
     /// They may not.
@@ -218,15 +220,19 @@ impl Api {
         &self,
         verb: &Verb<'_>,
         request: &mut Request<Incoming>,
-        caller: &mut Arc<str>,
+        from: &mut Asker,
     ) -> Result<(), ApiError> {
-        self.origins.permit(request.headers())?;
-        let Some(access) = &self.app.access else { return Ok(()) };
         if verb.need == Need::Nothing {
+            from.is_known = true;
             return Ok(());
         }
+        self.origins.permit(request.headers())?;
+        let Some(access) = &self.app.access else {
+            from.is_known = true;
+            return Ok(());
+        };
         let who = access.identify(request.headers()).await?;
-        *caller = Arc::clone(&who.name);
+        *from = Asker { caller: Arc::clone(&who.name), is_known: true };
         who.permit(verb)?;
         request.extensions_mut().insert(who);
         Ok(())
@@ -305,6 +311,14 @@ impl Api {
         }
         response
     }
+}
+
+/// Whom a request is from.
+struct Asker {
+    /// The name of whom a key or token is of; else an address.
+    caller: Arc<str>,
+    /// Whether it has shown a key or token that holds, where one has to be shown, and comes from a page that may ask.
+    is_known: bool,
 }
 
 /// Counts a request while it is being answered, also when its client goes away.

@@ -10,7 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetri
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::{self, ConstGauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
@@ -47,8 +47,15 @@ struct OfFamily {
     family: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfSettings {
+    of: &'static str,
+}
+
 /// Counts up.
 pub(super) type Count = Counter<u64, AtomicU64>;
+/// Goes up and down.
+pub(super) type Gauge = gauge::Gauge<i64, AtomicI64>;
 
 /// What is counted and measured.
 pub(super) struct Metrics {
@@ -58,10 +65,11 @@ pub(super) struct Metrics {
     waits: Family<Of, Histogram, fn() -> Histogram>,
     reads: Family<Of, Histogram, fn() -> Histogram>,
     refused: Family<Because, Counter>,
+    stale: Family<OfSettings, Gauge>,
     /// Requests that are being answered.
-    pub(super) in_flight: Gauge<i64, AtomicI64>,
+    pub(super) in_flight: Gauge,
     /// Connections that are open.
-    pub(super) connections: Gauge<i64, AtomicI64>,
+    pub(super) connections: Gauge,
     /// Connections that were turned away, since there were too many.
     pub(super) connections_refused: Count,
     /// Handshakes of TLS that failed.
@@ -83,6 +91,7 @@ impl Metrics {
             waits: Family::new_with_constructor(seconds),
             reads: Family::new_with_constructor(|| Histogram::new(READS)),
             refused: Family::default(),
+            stale: Family::default(),
             in_flight: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -123,6 +132,11 @@ impl Metrics {
             "Requests of callers who are not known, or may not",
             self.refused.clone(),
         );
+        registry.register(
+            "settings_stale",
+            "1: the files of a setting that is read anew are wrong, and what was in force before stays",
+            self.stale.clone(),
+        );
         registry.register("connections", "Connections that are open", self.connections.clone());
         registry.register(
             "connections_refused",
@@ -162,6 +176,11 @@ impl Metrics {
     /// Counts one who was not let in.
     pub(super) fn refused(&self, reason: &'static str) {
         self.refused.get_or_create(&Because { reason }).inc();
+    }
+
+    /// 1 while what is read anew is wrong.
+    pub(super) fn stale(&self, of: &'static str) -> Gauge {
+        self.stale.get_or_create(&OfSettings { of }).clone()
     }
 
     /// All of them, as text.

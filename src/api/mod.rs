@@ -12,7 +12,6 @@ mod error;
 mod evaluators;
 mod expansion;
 mod fields;
-mod files;
 mod forms;
 mod front;
 mod load;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode};
+use axum::http::{HeaderValue, Response};
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -84,6 +84,8 @@ pub(super) struct Told<'r> {
     pub(super) request_id: &'r HeaderValue,
     /// Who asked: the name of a key or token, else the address.
     pub(super) caller: &'r str,
+    /// Whether that is somebody who may call at all.
+    pub(super) is_known: bool,
     /// The trace that it belongs to, where it is traced.
     pub(super) trace: Option<&'r str>,
 }
@@ -121,7 +123,8 @@ impl Observers {
         self.metrics.answered(verb.name, status, after, took.map(|took| (took.reads, took.waited)));
         let is_slow = self.slow.is_some_and(|slow| after >= slow);
         let why = match status {
-            500.. => Some(Why::Failed),
+            // Whoever makes tokens up could fill the log while an issuer cannot be asked; that has a line of its own.
+            500.. if told.is_known => Some(Why::Failed),
             _ if is_slow => Some(Why::Slow),
             _ => tracing::enabled!(target: "stonetown::requests", tracing::Level::DEBUG).then_some(Why::All),
         };
@@ -146,7 +149,7 @@ impl Observers {
             }
         }
         // Who is not even known could fill the disk with it; they are counted.
-        if verb.is_administrative && status != StatusCode::UNAUTHORIZED.as_u16() {
+        if verb.is_administrative && told.is_known {
             let (audit, entry) = (Arc::clone(audit), entry(told, status));
             let adding = tokio::task::spawn_blocking(move || audit.add(&entry, true));
             let added = traces::stage("audit", adding).await;

@@ -9,8 +9,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::app::ApiSettings;
-use super::files::LOOK_EVERY;
 use super::front::Api;
+use super::metrics::Gauge;
 use super::observers::ObserveError;
 use super::tls::{Tls, TlsError};
 use crate::engine::Engine;
@@ -19,6 +19,8 @@ use crate::engine::Engine;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long a client may take to agree on TLS.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
+/// How often what may change while the server runs is read anew.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How long it takes a breath when the system gives it no more connections.
 const BREATH: Duration = Duration::from_millis(100);
 /// What a connection beyond those that may be open is told.
@@ -111,7 +113,13 @@ impl Server {
         let (alive, mut gone) = mpsc::channel::<()>(1);
         let preparing = api.clone();
         let preparing = tokio::spawn(async move { preparing.prepare().await });
-        let reloading = tokio::spawn(reload(api.clone(), tls.clone()));
+        let mut rereading = vec![tokio::spawn(reread("who may call", api.metrics().stale("access"), {
+            let api = api.clone();
+            move || api.look()
+        }))];
+        rereading.extend(tls.clone().map(|tls| {
+            tokio::spawn(reread("the certificate", api.metrics().stale("certificate"), move || tls.look()))
+        }));
         let accept = async {
             loop {
                 let (connection, from) = match listener.accept().await {
@@ -155,7 +163,7 @@ impl Server {
         // What is not done by then is broken off.
         let _ = tokio::time::timeout(GRACE, ended).await;
         preparing.abort();
-        reloading.abort();
+        rereading.iter().for_each(tokio::task::JoinHandle::abort);
         api.stop_traces().await;
         // The next process to open the directory writes its own.
         let _ = std::fs::remove_file(&url_file);
@@ -182,17 +190,28 @@ async fn serve(
     }
 }
 
-/// Reads who may call, and the files of TLS, anew when they have changed, for ever.
-async fn reload(api: Api, tls: Option<Arc<Tls>>) {
+/// Reads something anew, for ever. `look` says whether it has changed, or what is wrong: then what was in force stays.
+async fn reread(
+    what: &'static str,
+    stale: Gauge,
+    look: impl Fn() -> Result<bool, String> + Send + Sync + 'static,
+) {
+    let look = Arc::new(look);
+    let mut told = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        let (api, tls) = (api.clone(), tls.clone());
-        let look = move || {
-            api.look();
-            tls.inspect(|tls| tls.look());
-        };
+        let look = Arc::clone(&look);
         // Nothing in it panics.
-        drop(tokio::task::spawn_blocking(look).await);
+        let Ok(looked) = tokio::task::spawn_blocking(move || look()).await else { continue };
+        stale.set(looked.is_err().into());
+        if let Ok(true) = looked {
+            tracing::info!("{what} was read anew");
+        }
+        let problem = looked.err();
+        if let Some(problem) = problem.as_ref().filter(|problem| told.as_ref() != Some(*problem)) {
+            tracing::error!(problem, "{what} cannot be read anew and stays as it was");
+        }
+        told = problem;
     }
 }
 

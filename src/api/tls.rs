@@ -9,8 +9,6 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
-use super::files::Stamps;
-
 /// Files of TLS, in PEM.
 #[derive(Debug, Clone)]
 pub struct TlsSettings {
@@ -20,6 +18,16 @@ pub struct TlsSettings {
     pub key: PathBuf,
     /// Authorities: clients have to show a certificate of one of them. None: clients need none.
     pub client_authorities: Option<PathBuf>,
+}
+
+impl TlsSettings {
+    /// Whether its files are what they have to be.
+    ///
+    /// # Errors
+    /// One of them is not.
+    pub fn look_at(&self) -> Result<(), TlsError> {
+        load(self).map(drop)
+    }
 }
 
 /// Why there is no TLS.
@@ -38,14 +46,17 @@ pub(super) struct Tls {
 
 struct Current {
     config: Arc<ServerConfig>,
-    files: Stamps,
+    files: Digests,
 }
+
+/// Of the contents of files; none: it cannot be read.
+type Digests = Vec<Option<blake3::Hash>>;
 
 impl Tls {
     /// # Errors
     /// A file cannot be read, or does not hold what it has to.
     pub(super) fn new(settings: TlsSettings) -> Result<Tls, TlsError> {
-        let current = RwLock::new(Current { files: stamps(&settings), config: load(&settings)? });
+        let current = RwLock::new(Current { files: digests(&settings), config: load(&settings)? });
         Ok(Tls { settings, current })
     }
 
@@ -55,28 +66,24 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&current.config))
     }
 
-    /// Reads the files if they have changed. Connections that are open go on as they began; where the files are wrong, what was in
-    /// force stays.
-    pub(super) fn look(&self) {
-        let files = stamps(&self.settings);
+    /// Reads the files anew: whether they have changed. Connections that are open go on as they began.
+    ///
+    /// # Errors
+    /// They are wrong: what was in force stays.
+    pub(super) fn look(&self) -> Result<bool, String> {
+        let files = digests(&self.settings);
         if files == self.current.read().unwrap_or_else(PoisonError::into_inner).files {
-            return;
+            return Ok(false);
         }
-        let loaded = load(&self.settings);
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        current.files = files;
-        match loaded {
-            Ok(config) => {
-                current.config = config;
-                tracing::info!("the certificate was read anew");
-            }
-            Err(error) => tracing::error!(%error, "the certificate that was in force stays"),
-        }
+        let config = load(&self.settings).map_err(|error| error.to_string())?;
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current { config, files };
+        Ok(true)
     }
 }
 
-fn stamps(settings: &TlsSettings) -> Stamps {
-    Stamps::of([&settings.certificate, &settings.key].into_iter().chain(&settings.client_authorities))
+fn digests(settings: &TlsSettings) -> Digests {
+    let files = [&settings.certificate, &settings.key].into_iter().chain(&settings.client_authorities);
+    files.map(|file| std::fs::read(file).ok().map(|content| blake3::hash(&content))).collect()
 }
 
 fn load(settings: &TlsSettings) -> Result<Arc<ServerConfig>, TlsError> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::guarded::{Guarded, check};
+use super::issuer::{Provider, SigningKey};
 
 const ADMIN: &str = "admin-0123456789abcdef";
 const READER: &str = "reader-0123456789abcdef";
@@ -90,6 +91,28 @@ fn assert_told(stores: &[String], serving: &Guarded, entries: &[Value]) {
 }
 
 /// A client that went away in the midst of an act kept it out of the log.
+/// Pages of other origins were answered 403 before it was known who asks, and those with tokens made up 500 while their issuer could not be asked:
+/// both had a line for each request.
+#[test]
+fn whoever_is_not_known_fills_no_audit_log() {
+    let provider = Provider::start(&[]);
+    provider.set_broken(true);
+    let issuer = format!(
+        "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"all\"]\n",
+        provider.url
+    );
+    let guarded = start(&format!("cors_origins = \"https://console.example.com\"\n{SETTINGS}{issuer}"));
+    let of_page = |key: &str| {
+        let shown = format!("Bearer {key}");
+        let headers = [("origin", "https://other.example.com"), ("authorization", shown.as_str())];
+        guarded.send_with(&headers, "POST", "/stores", &json!({ "name": "of a page" })).status
+    };
+    assert_eq!((of_page("made-up"), of_page(ADMIN)), (403, 403));
+    let made_up = SigningKey::elliptic("one").sign(&provider.claims("anne"));
+    assert_eq!(guarded.send(Some(&made_up), "POST", "/stores", &json!({ "name": "x" })).status, 500);
+    assert_eq!(entries(&guarded), [] as [Value; 0]);
+}
+
 #[test]
 fn an_act_whose_client_goes_away_is_written_down_all_the_same() {
     let guarded = start(SETTINGS);

@@ -135,16 +135,18 @@ fn settings_of_tls_that_are_wrong_stop_the_start() {
         (&*mine.0, &*theirs.1, "cert.pem"),
     ] {
         put(files.path(), &(certificate.to_owned(), key.to_owned()));
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_stonetown"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-            .arg(files.path().join("data"))
-            .arg("--tls-certificate")
-            .arg(files.path().join("cert.pem"))
-            .arg("--tls-key")
-            .arg(files.path().join("key.pem"))
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success() && told.contains(says), "{told}");
+        for verb in ["serve", "config"] {
+            let output = std::process::Command::new(env!("CARGO_BIN_EXE_stonetown"))
+                .args([verb, "--listen", "127.0.0.1:0", "--data"])
+                .arg(files.path().join("data"))
+                .arg("--tls-certificate")
+                .arg(files.path().join("cert.pem"))
+                .arg("--tls-key")
+                .arg(files.path().join("key.pem"))
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.code() == Some(2) && told.contains(says), "{verb}: {told}");
+        }
     }
 }

@@ -22,6 +22,14 @@ fn keys(of: &[(&str, &str)]) -> String {
     of.iter().map(key).collect()
 }
 
+/// An issuer whose tokens all have a right.
+fn issuer(provider: &Provider, right: &str) -> String {
+    format!(
+        "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"{right}\"]\n",
+        provider.url
+    )
+}
+
 const BOTH: [(&str, &str); 2] = [("boss", "all"), ("first", "check")];
 
 struct World {
@@ -58,6 +66,14 @@ impl World {
         panic!("{key} is answered {} and not {status}", self.status(key));
     }
 
+    /// What the metric of settings that could not be read anew is.
+    fn is_stale(&self) -> String {
+        let text = self.guarded.send(Some(BOSS), "GET", "/metrics", &Value::Null).granted().body;
+        let name = "stonetown_settings_stale{of=\"access\"} ";
+        let line = text.as_str().unwrap().lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    }
+
     fn write(&self, user: &str) {
         let tuple = json!({ "user": user, "relation": "owner", "object": "doc:plan" });
         let body = json!({ "writes": { "tuple_keys": [tuple] } });
@@ -90,9 +106,11 @@ fn keys_are_added_changed_and_taken_away_without_a_restart() {
 #[test]
 fn what_is_wrong_or_lets_everybody_in_changes_nothing() {
     let world = World::start(&keys(&BOTH));
+    assert_eq!(world.is_stale(), "0");
     for wrong in [
         "",
         "keys = 7\n",
+        &keys(&[BOTH[0], ("second", "check")]).replace("[[keys]]", "[[key]]"),
         &keys(&[BOTH[0], ("second", "chek")]),
         &keys(&[BOTH[0], ("nowhere", "check")]),
         &keys(&[BOTH[0], BOTH[0]]),
@@ -100,22 +118,64 @@ fn what_is_wrong_or_lets_everybody_in_changes_nothing() {
         world.set(wrong);
         std::thread::sleep(Duration::from_secs(6));
         assert_eq!((world.status(FIRST), world.status(SECOND), world.status("")), (200, 401, 401), "{wrong}");
+        assert_eq!(world.is_stale(), "1", "{wrong}");
     }
     // And it goes on being looked at.
     world.set(&keys(&[BOTH[0], ("second", "check")]));
     world.comes_to(SECOND, 200);
+    assert_eq!(world.is_stale(), "0");
+}
+
+#[test]
+fn what_could_not_be_read_is_tried_again_although_nothing_names_it_anew() {
+    let world = World::start(&keys(&BOTH));
+    // A key is taken away, and another one added whose file comes later.
+    world.set(&keys(&[BOTH[0], ("later", "check")]));
+    std::thread::sleep(Duration::from_secs(6));
+    assert_eq!((world.status(FIRST), world.is_stale()), (200, "1".to_owned()));
+    file(world.guarded.files.path(), "later", SECOND);
+    world.comes_to(FIRST, 401);
+    assert_eq!((world.status(SECOND), world.is_stale()), (200, "0".to_owned()));
+}
+
+#[test]
+fn the_admin_of_the_file_of_settings_is_taken_away_with_their_line() {
+    let world = World::start(&format!("admin_key_file = \"DIR/second\"\n{}", keys(&BOTH)));
+    assert_eq!(world.status(SECOND), 200);
+    world.set(&keys(&BOTH));
+    world.comes_to(SECOND, 401);
+    world.set(&format!("admin_key_file = \"DIR/second\"\n{}", keys(&BOTH[..1])));
+    world.comes_to(SECOND, 200);
+    assert_eq!(world.status(FIRST), 401);
+}
+
+/// A server that was started while an issuer did not answer was never ready again, once anything had been read anew.
+#[test]
+fn an_issuer_is_asked_again_also_when_something_was_read_anew_meanwhile() {
+    let key = SigningKey::elliptic("one");
+    let provider = Provider::start(&[&key]);
+    provider.set_broken(true);
+    let issuer = issuer(&provider, "check");
+    let world = World::start(&format!("{}{issuer}", keys(&BOTH)));
+    let ready = || world.guarded.send(None, "GET", "/readyz", &Value::Null).status;
+    world.set(&format!("{}{issuer}", keys(&[BOTH[0], ("second", "check")])));
+    world.comes_to(SECOND, 200);
+    assert_eq!(ready(), 503);
+    provider.set_broken(false);
+    for _ in 0..80 {
+        if ready() == 200 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    panic!("it is not ready, although its issuer answers");
 }
 
 #[test]
 fn issuers_come_and_go_and_keep_their_keys() {
     let key = SigningKey::elliptic("one");
     let provider = Provider::start(&[&key]);
-    let issuer = |right: &str| {
-        format!(
-            "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"{right}\"]\n",
-            provider.url
-        )
-    };
+    let issuer = |right| issuer(&provider, right);
     let boss = keys(&BOTH[..1]);
     let world = World::start(&boss);
     let token = key.sign(&provider.claims("anne"));
@@ -150,11 +210,7 @@ fn a_watch_ends_when_its_key_is_taken_away() {
 fn a_watch_ends_with_its_token() {
     let key = SigningKey::elliptic("one");
     let provider = Provider::start(&[&key]);
-    let issuer = format!(
-        "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"read\"]\n",
-        provider.url
-    );
-    let world = World::start(&format!("{}{issuer}", keys(&BOTH[..1])));
+    let world = World::start(&format!("{}{}", keys(&BOTH[..1]), issuer(&provider, "read")));
     let mut claims = provider.claims("anne");
     // Within what clocks may be off by, it goes on holding for 30 seconds.
     claims["exp"] = json!(now() - 26);

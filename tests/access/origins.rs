@@ -36,11 +36,19 @@ fn a_page_of_another_origin_is_refused_and_changes_nothing() {
     }
     let made = stores(&server);
     for origin in [OTHER, "null", "https://console.example.com.evil.example", "http://console.example.com"] {
-        for method in ["POST", "GET", "OPTIONS"] {
+        for method in ["POST", "GET"] {
             let refused = ask(origin, method, &store);
             assert_eq!((refused.status, shown(&refused)), (403, None), "{method} {origin}");
             assert_eq!(refused.body["code"], "forbidden");
         }
+        let asked = [("origin", origin), ("access-control-request-method", "POST")];
+        let preflight = server.send_with(&asked, "OPTIONS", "/stores", &Value::Null);
+        assert_eq!((preflight.status, shown(&preflight)), (200, None), "{origin}");
+    }
+    // What a link, a picture or a script of another page asks for has no origin.
+    for (site, status) in [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)] {
+        let asked = server.send_with(&[("sec-fetch-site", site)], "GET", "/stores", &Value::Null);
+        assert_eq!(asked.status, status, "{site}");
     }
     assert_eq!(stores(&server), made, "what no browser sends has no origin, and is answered");
     let asked = [("origin", CONSOLE), ("access-control-request-method", "POST")];

@@ -107,7 +107,8 @@ impl Issuer {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .is_none_or(|(when, _)| when.elapsed() >= self.settings.refresh_every);
-        if is_due {
+        // Not by each request that comes meanwhile.
+        if is_due && self.asking.try_lock().is_ok() {
             let issuer = Arc::clone(self);
             tokio::spawn(async move { drop(issuer.fetch().await) });
         }

@@ -13,7 +13,7 @@ use super::settings::KeySettings;
 
 #[derive(Debug)]
 pub(super) struct Keys {
-    seal: Seal,
+    seal: Arc<Seal>,
     callers: HashMap<[u8; 32], Caller>,
 }
 
@@ -37,13 +37,17 @@ impl Seal {
 }
 
 impl Keys {
-    pub(super) fn new(keys: &[KeySettings]) -> Keys {
-        let seal = Seal::new();
+    pub(super) fn new(keys: &[KeySettings], seal: &Arc<Seal>) -> Keys {
         let caller = |key: &KeySettings| {
             let caller = Caller { name: key.name.as_str().into(), grants: Arc::new([key.grant.clone()]) };
             (seal.digest(key.secret.expose_secret()), caller)
         };
-        Keys { callers: keys.iter().map(caller).collect(), seal }
+        Keys { callers: keys.iter().map(caller).collect(), seal: Arc::clone(seal) }
+    }
+
+    /// Whether these are the keys of settings.
+    pub(super) fn are(&self, keys: &[KeySettings]) -> bool {
+        self.callers == Keys::new(keys, &self.seal).callers
     }
 
     pub(super) fn find(&self, secret: &str) -> Option<&Caller> {

@@ -8,22 +8,27 @@ mod settings;
 mod tokens;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use axum::http::{HeaderMap, header};
 
 use super::error::{ApiError, Code};
-use super::files::Stamps;
 use super::verb::{Need, Verb};
-use keys::Keys;
+use keys::{Keys, Seal};
 use tokens::Tokens;
 
 pub use issuer::is_safe_url;
 pub use rights::{Grant, Right, Rights, Stores};
 pub use settings::{AccessSettings, ClaimGrant, IssuerSettings, KeySettings, Reread};
 
+/// Before issuers that have not answered yet are asked again.
+const PREPARE_PAUSE: Duration = Duration::from_secs(2);
+/// What is new has to be read twice alike, so far apart, before it counts.
+const STILL_FOR: Duration = Duration::from_millis(500);
+
 /// Who calls.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Caller {
     /// In logs: the name of a key, or issuer and subject of a token.
     pub(super) name: Arc<str>,
@@ -72,8 +77,9 @@ impl Caller {
 #[derive(Debug)]
 pub(super) struct Access {
     current: RwLock<Arc<Holders>>,
-    /// What `current` was made of.
-    source: Mutex<Source>,
+    reread: Option<Reread>,
+    /// Digests of keys, by which those of before and after a change are told apart.
+    seal: Arc<Seal>,
     /// Whether the keys of all issuers that were named at the start have been at hand.
     was_ready: AtomicBool,
 }
@@ -85,29 +91,32 @@ struct Holders {
     tokens: Tokens,
 }
 
-#[derive(Debug)]
-struct Source {
-    settings: AccessSettings,
-    files: Stamps,
+impl Holders {
+    fn new(settings: &AccessSettings, seal: &Arc<Seal>, before: Option<&Holders>) -> Holders {
+        let tokens = Tokens::new(&settings.issuers, before.map(|before| &before.tokens));
+        Holders { keys: Keys::new(&settings.keys, seal), tokens }
+    }
+
+    fn are_of(&self, settings: &AccessSettings) -> bool {
+        self.keys.are(&settings.keys) && self.tokens.are_of(&settings.issuers)
+    }
 }
 
 impl Access {
     /// None: everybody may everything.
     pub(super) fn of(settings: AccessSettings) -> Option<Access> {
-        if settings.is_open() {
-            return None;
-        }
-        let tokens = Tokens::new(&settings.issuers, None);
-        let holders = Holders { keys: Keys::new(&settings.keys), tokens };
-        Some(Access {
-            current: RwLock::new(Arc::new(holders)),
-            source: Mutex::new(Source { files: Stamps::of(&settings.files), settings }),
-            was_ready: AtomicBool::new(false),
-        })
+        let seal = Arc::new(Seal::new());
+        let holders = (!settings.is_open()).then(|| Holders::new(&settings, &seal, None))?;
+        let current = RwLock::new(Arc::new(holders));
+        Some(Access { current, reread: settings.reread, seal, was_ready: AtomicBool::new(false) })
     }
 
     fn current(&self) -> Arc<Holders> {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_current(&self, holders: &Arc<Holders>) -> bool {
+        Arc::ptr_eq(holders, &self.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Who a request is from.
@@ -116,60 +125,60 @@ impl Access {
     /// It does not say, or what it says is not true, or cannot be found out.
     pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
         let shown = bearer(headers)?;
-        let current = self.current();
-        if let Some(caller) = current.keys.find(shown) {
-            return Ok(caller.clone());
-        }
-        current.tokens.identify(shown).await
-    }
-
-    /// Whether the keys of all issuers are at hand; once they have been, an issuer that is named anew turns no traffic away.
-    pub(super) fn is_ready(&self) -> bool {
-        let is_ready = self.was_ready.load(Ordering::Relaxed) || self.current().tokens.is_ready();
-        if is_ready {
-            self.was_ready.store(true, Ordering::Relaxed);
-        }
-        is_ready
-    }
-
-    /// Fetches the keys of all issuers, so that the first token need not wait for them; done when they are there.
-    pub(super) async fn prepare(&self) {
-        self.current().tokens.prepare().await;
-    }
-
-    /// Reads who may call anew if that has changed: from then on, keys that are not there any more are not taken. Where it is wrong, what was
-    /// in force stays.
-    pub(super) fn look(&self) {
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(reread) = source.settings.reread.clone() else { return };
-        let files = Stamps::of(&source.settings.files);
-        if files == source.files {
-            return;
-        }
-        source.files = files;
-        let read = reread.read().and_then(|settings| match settings.is_open() {
-            true => Err(
-                "neither a key nor an issuer is named, and so everybody could do everything: that takes a \
-                         start of the server"
-                    .to_owned(),
-            ),
-            false => Ok(settings),
-        });
-        match read {
-            Ok(settings) => {
-                let tokens = Tokens::new(&settings.issuers, Some(&self.current().tokens));
-                let holders = Arc::new(Holders { keys: Keys::new(&settings.keys), tokens });
-                *self.current.write().unwrap_or_else(PoisonError::into_inner) = holders;
-                let (keys, issuers) = (settings.keys.len(), settings.issuers.len());
-                tracing::info!(keys, issuers, "who may call was read anew");
-                if settings.files != source.settings.files {
-                    // Others may have changed since they were read: they are read once more.
-                    source.files = Stamps::default();
-                }
-                source.settings = settings;
+        loop {
+            let current = self.current();
+            if let Some(caller) = current.keys.find(shown) {
+                return Ok(caller.clone());
             }
-            Err(error) => tracing::error!(error, "who may call stays as it was"),
+            let found = current.tokens.identify(shown).await;
+            // An issuer may have been waited for: what was taken away meanwhile does not hold any more.
+            if self.is_current(&current) {
+                return found;
+            }
         }
+    }
+
+    /// Whether the keys of all issuers are at hand; once they have been, an issuer that is named later turns no traffic away.
+    pub(super) fn is_ready(&self) -> bool {
+        self.was_ready.load(Ordering::Relaxed) || self.current().tokens.is_ready()
+    }
+
+    /// Fetches the keys of issuers, so that the first token need not wait for them, and asks those again that do not answer, for ever.
+    pub(super) async fn prepare(&self) {
+        loop {
+            let current = self.current();
+            current.tokens.prepare().await;
+            if current.tokens.is_ready() {
+                self.was_ready.store(true, Ordering::Relaxed);
+            }
+            drop(current);
+            tokio::time::sleep(PREPARE_PAUSE).await;
+        }
+    }
+
+    /// Reads who may call anew, and puts it in force: whether it is another one. From then on, keys that are not there any more are not taken.
+    ///
+    /// # Errors
+    /// It is wrong: what was in force stays.
+    pub(super) fn look(&self) -> Result<bool, String> {
+        let Some(reread) = &self.reread else { return Ok(false) };
+        let settings = reread.read()?;
+        if settings.is_open() {
+            let problem = "neither a key nor an issuer is named, and so everybody could do everything: that takes a start of the server";
+            return Err(problem.to_owned());
+        }
+        let current = self.current();
+        if current.are_of(&settings) {
+            return Ok(false);
+        }
+        let holders = Holders::new(&settings, &self.seal, Some(&current));
+        // A file may have been met half written.
+        std::thread::sleep(STILL_FOR);
+        if !holders.are_of(&reread.read()?) {
+            return Ok(false);
+        }
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(holders);
+        Ok(true)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Who may call, as it is set.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +14,7 @@ pub struct AccessSettings {
     pub keys: Vec<KeySettings>,
     /// Issuers of tokens.
     pub issuers: Vec<IssuerSettings>,
-    /// Files that this stands in; where one of them changes, all is read anew.
-    pub files: Vec<PathBuf>,
-    /// How; none: what holds at the start holds to the end.
+    /// How this is read anew while the server runs; none: what holds at the start holds to the end.
     pub reread: Option<Reread>,
 }
 
@@ -61,7 +58,7 @@ pub struct KeySettings {
 }
 
 /// An OpenID provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct IssuerSettings {
     /// Its issuer identifier: what its tokens have as `iss`, and below which its configuration is.
     pub issuer: String,
@@ -85,7 +82,7 @@ impl IssuerSettings {
 }
 
 /// What the holder of a token may who has a claim.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ClaimGrant {
     /// The claim, as a path of names joined by dots; none: every token of the issuer.
     pub claim: Option<String>,

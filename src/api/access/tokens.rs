@@ -1,7 +1,7 @@
 //! Tokens of OpenID providers: JSON web tokens (RFC 7519), signed by one of the keys that their issuer publishes.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Algorithm, Header, Validation, dangerous, decode, decode_header};
 use quick_cache::sync::Cache;
@@ -15,8 +15,6 @@ use super::settings::{ClaimGrant, IssuerSettings};
 
 /// A longer token is none.
 const TOKEN_BYTES_MAX: usize = 16 << 10;
-/// Before issuers that did not answer at the start are asked again.
-const PREPARE_PAUSE: Duration = Duration::from_secs(2);
 /// How far the clocks of issuers may be off, in seconds.
 const LEEWAY: u64 = 30;
 /// Tokens that are known; a signature takes some 30 µs to be looked at.
@@ -70,17 +68,19 @@ impl Tokens {
         Tokens { issuers, seal: Seal::new(), known: Cache::new(KNOWN_MAX) }
     }
 
+    /// Whether these are the tokens of issuers.
+    pub(super) fn are_of(&self, issuers: &[IssuerSettings]) -> bool {
+        self.issuers.iter().map(|issuer| &issuer.settings).eq(issuers)
+    }
+
     pub(super) fn is_ready(&self) -> bool {
         self.issuers.iter().all(|issuer| issuer.keys().is_some())
     }
 
-    /// Fetches the keys of all issuers, and tries again until they are there.
+    /// Asks the issuers for their keys that have not told them yet.
     pub(super) async fn prepare(&self) {
-        while !self.is_ready() {
-            for issuer in self.issuers.iter().filter(|issuer| issuer.keys().is_none()) {
-                drop(issuer.fetch().await);
-            }
-            tokio::time::sleep(PREPARE_PAUSE).await;
+        for issuer in self.issuers.iter().filter(|issuer| issuer.keys().is_none()) {
+            drop(issuer.fetch().await);
         }
     }
 

@@ -31,6 +31,8 @@ const CHANGES: usize = 500;
 /// Chunks that wait for the client.
 const CHUNKS_WAITING: usize = 2;
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How often, at least, it is looked whether the client still may.
+const LOOK_EVERY: Duration = Duration::from_secs(15);
 const LAST_EVENT_ID: &str = "last-event-id";
 
 pub(super) async fn watch(
@@ -165,7 +167,8 @@ impl Watch {
         }
     }
 
-    /// Until the client goes away, or may no longer, or the server ends. Before anything is sent, it is looked whether the client still may.
+    /// Until the client goes away, or may no longer, or the server ends. Before anything is sent it is looked whether the client still may, and
+    /// from time to time where nothing is.
     async fn run(mut self, send: mpsc::Sender<Frame<Bytes>>) {
         let mut newest = self.app.watchers.subscribe(self.store);
         let mut stopping = self.app.watchers.stopping();
@@ -173,6 +176,8 @@ impl Watch {
         if send.send(Frame::data(begin.into())).await.is_err() {
             return;
         }
+        let mut beat_at = Instant::now() + self.heartbeat;
+        let mut look_at = Instant::now() + LOOK_EVERY;
         while !*stopping.borrow() {
             // What is written from here on wakes.
             newest.mark_unchanged();
@@ -193,33 +198,30 @@ impl Watch {
             self = watch;
             self.place = read.place;
             self.held = read.held;
-            if !read.events.is_empty() {
+            let mut events = read.events;
+            if events.is_empty() && Instant::now() >= beat_at {
+                events = self.heartbeat().into_bytes();
+            }
+            if !events.is_empty() || Instant::now() >= look_at {
                 if let Err(refusal) = self.permit().await {
                     drop(self);
                     return end(&send, refusal).await;
                 }
-                if !sent(&send, read.events).await {
+                look_at = Instant::now() + LOOK_EVERY;
+            }
+            if !events.is_empty() {
+                if !sent(&send, events).await {
                     return;
                 }
+                beat_at = Instant::now() + self.heartbeat;
             }
             if read.is_full {
                 continue;
             }
             tokio::select! {
                 changed = newest.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(self.heartbeat) => {
-                    // Nobody is woken by the end of a store.
-                    if self.app.life(&self.store.to_string()) != self.life {
-                        continue;
-                    }
-                    if let Err(refusal) = self.permit().await {
-                        drop(self);
-                        return end(&send, refusal).await;
-                    }
-                    if !sent(&send, self.heartbeat().into_bytes()).await {
-                        return;
-                    }
-                }
+                // Nobody is woken by the end of a store: it is found by the next look.
+                () = tokio::time::sleep_until(beat_at.min(look_at).into()) => {}
                 () = send.closed() => return,
                 _ = stopping.changed() => return,
             }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use super::super::args::read_key;
 use super::super::output::Misunderstood;
+use super::file::AccessStated;
 use crate::api::{
     AccessSettings, ClaimGrant, Grant, IssuerSettings, KeySettings, Reread, Rights, Stores, is_safe_url,
 };
@@ -84,17 +85,23 @@ impl GrantForm<'_> {
 }
 
 impl KeyForm {
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        self.secret_file.as_ref()
+    }
+
     fn read(&self) -> anyhow::Result<KeySettings> {
-        let secret = match (&self.secret_file, &self.secret_env) {
-            (Some(file), None) => read_key(file)?,
-            (None, Some(name)) => {
-                let secret = std::env::var(name);
-                SecretString::from(
-                    secret.with_context(|| format!("`secret_env`: {name} is not in the environment"))?,
-                )
-            }
-            _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
-        };
+        let secret =
+            match (&self.secret_file, &self.secret_env) {
+                (Some(file), None) => read_key(file)?,
+                (None, Some(name)) => {
+                    // Why it is no text would show it.
+                    let secret = std::env::var(name).ok();
+                    SecretString::from(secret.with_context(|| {
+                        format!("`secret_env`: {name} is not in the environment, or no text")
+                    })?)
+                }
+                _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
+            };
         Ok(KeySettings { name: self.name.clone(), secret, grant: self.grant().read()? })
     }
 
@@ -126,6 +133,10 @@ impl ClaimGrantForm {
 }
 
 impl IssuerForm {
+    pub(super) fn file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
+    }
+
     pub(super) fn describe(&self) -> String {
         let mut text = format!("issuer = {:?}\naudience = {:?}", self.issuer, self.audience);
         let ca_file = self.ca_file.as_ref().map(|file| file.display().to_string());
@@ -197,12 +208,9 @@ impl IssuerForm {
 pub(super) fn read(keys: &[KeyForm], issuers: &[IssuerForm]) -> anyhow::Result<AccessSettings> {
     let key = |key: &KeyForm| key.read().with_context(|| format!("key `{}`", key.name));
     let issuer = |issuer: &IssuerForm| issuer.read().with_context(|| format!("issuer `{}`", issuer.issuer));
-    let secrets = keys.iter().filter_map(|key| key.secret_file.clone());
-    let authorities = issuers.iter().filter_map(|issuer| issuer.ca_file.clone());
     let access = AccessSettings {
         keys: keys.iter().map(key).collect::<Result<_, _>>()?,
         issuers: issuers.iter().map(issuer).collect::<Result<_, _>>()?,
-        files: secrets.chain(authorities).collect(),
         reread: None,
     };
     look_at_keys(&access)?;
@@ -222,24 +230,52 @@ pub(super) fn with_admin(
     if let Some(file) = admin_key_file {
         let secret = read_key(file).context("--admin-key-file")?;
         access.keys.push(KeySettings { name: "admin".to_owned(), secret, grant: Grant::everything() });
-        access.files.push(file.to_owned());
     }
     look_at_keys(&access)?;
     Ok(access)
 }
 
-/// The same, to be read anew when a file has changed.
-pub(super) fn rereading(config: Option<&Path>, admin_key_file: Option<&Path>) -> Reread {
-    let (config, admin_key_file) = (config.map(Path::to_owned), admin_key_file.map(Path::to_owned));
-    Reread::new(move || {
-        let read = || {
-            let access = config.as_deref().map(super::file::read_access).transpose()?;
-            let mut access = with_admin(access.unwrap_or_default(), admin_key_file.as_deref())?;
-            access.reread = Some(rereading(config.as_deref(), admin_key_file.as_deref()));
-            anyhow::Ok(access)
+/// Where it stands who may call.
+#[derive(Debug, Clone)]
+pub(super) struct AccessFiles {
+    /// The file of settings, and the settings that there are.
+    pub(super) config: Option<(PathBuf, Vec<String>)>,
+    /// The file of the admin's key, where the file of settings has no say in it.
+    pub(super) admin_key: Option<PathBuf>,
+}
+
+impl AccessFiles {
+    /// How it is read anew; none: a part of it comes out of a pipe, and that can be read once.
+    pub(super) fn reread(self) -> Option<Reread> {
+        self.stated().ok()?;
+        Some(Reread::new(move || self.read().map_err(|error| format!("{error:#}"))))
+    }
+
+    fn read(&self) -> anyhow::Result<AccessSettings> {
+        let (stated, admin_key) = self.stated()?;
+        let access = stated.as_ref().map(AccessStated::access).transpose()?;
+        with_admin(access.unwrap_or_default(), admin_key.as_deref())
+    }
+
+    /// What the file of settings says, and the file of the admin's key.
+    ///
+    /// # Errors
+    /// A file that would have to be read is none: whoever reads a pipe waits until somebody writes it.
+    fn stated(&self) -> anyhow::Result<(Option<AccessStated>, Option<PathBuf>)> {
+        let look_at = |file: &PathBuf| match file.exists() && !file.is_file() {
+            true => bail!("`{}` is no file", file.display()),
+            false => Ok(()),
         };
-        read().map_err(|error| format!("{error:#}"))
-    })
+        let read = |(file, names): &(PathBuf, Vec<String>)| {
+            look_at(file)?;
+            AccessStated::read(file, names)
+        };
+        let stated = self.config.as_ref().map(read).transpose()?;
+        let named = stated.as_ref().and_then(|stated| stated.admin_key.clone());
+        let admin_key = self.admin_key.clone().or(named);
+        stated.iter().flat_map(AccessStated::files).chain(&admin_key).try_for_each(look_at)?;
+        Ok((stated, admin_key))
+    }
 }
 
 /// Whether keys can be told from each other, and not be guessed.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use super::super::output::Misunderstood;
-use super::access::{rereading, with_admin};
+use super::access::with_admin;
 use super::file::Given;
 use crate::api::{
     ApiLimits, ApiSettings, AtOnce, ConnectionLimits, ObserveSettings, Origins, QuotaRates, TlsSettings,
@@ -342,7 +342,7 @@ impl ServeArgs {
         })?;
         let admin_key_file = self.admin_key_file.as_deref();
         let mut access = with_admin(given.access.clone(), admin_key_file)?;
-        access.reread = Some(rereading(self.config(), admin_key_file));
+        access.reread = given.access_files(self.config(), admin_key_file).reread();
         let is_open = access.is_open() && self.tls_client_ca.is_none();
         if is_open && !self.listen.ip().is_loopback() && !self.without_authentication {
             return Err(Misunderstood::new(format_args!(
@@ -380,6 +380,9 @@ impl ServeArgs {
             key,
             client_authorities: self.tls_client_ca.clone(),
         });
+        if let Some(tls) = &tls {
+            tls.look_at().map_err(Misunderstood::new)?;
+        }
         let observe = ObserveSettings {
             slow: self.slow.0,
             audit_log: self.audit_log.clone(),
