@@ -82,3 +82,12 @@ fn every_exchange_is_answered_as_openfga_answers_it() {
     assert!(wrong.is_empty(), "{} of {count} are answered otherwise:\n{}", wrong.len(), wrong.join("\n"));
     assert!(count >= EXCHANGES_MIN);
 }
+
+/// One asked for changes from a time that was to come, and failed when it had come.
+#[test]
+fn no_time_that_is_asked_for_passes_while_the_project_lives() {
+    let exchanges = include_str!("wire/exchanges.jsonl").lines();
+    let asked = exchanges.flat_map(|line| line.split("start_time=").skip(1));
+    let years: Vec<u16> = asked.filter_map(|time| time.get(..4)?.parse().ok()).collect();
+    assert!(years.len() >= 4 && years.iter().all(|year| !(2021..3000).contains(year)), "{years:?}");
+}
