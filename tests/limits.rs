@@ -9,6 +9,7 @@ mod limits {
     /// A connection by hand: what is sent when, and what comes back.
     mod connection;
 
+    mod answers;
     mod at_once;
     mod connections;
     mod quotas;

@@ -62,6 +62,8 @@ pub struct ApiLimits {
     pub batch_checks_max: usize,
     /// Most contextual tuples of one question.
     pub contextual_tuples_max: usize,
+    /// Most bytes of a list, or of the names that a search finds, that is not streamed.
+    pub answer_bytes_max: usize,
     /// How long a list, read or expansion may take.
     pub list_time_max: Duration,
     /// How long a streamed list, a diff, an explanation, an audit or a matrix may take.
@@ -128,6 +130,7 @@ impl Default for ApiLimits {
             write_tuples_max: 100,
             batch_checks_max: 50,
             contextual_tuples_max: 100,
+            answer_bytes_max: 64 << 20,
             list_time_max: Duration::from_secs(30),
             long_time_max: Duration::from_secs(600),
             at_once: AtOnce::default(),

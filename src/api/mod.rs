@@ -14,6 +14,7 @@ mod expansion;
 mod fields;
 mod forms;
 mod front;
+mod held;
 mod load;
 mod metrics;
 mod observers;

@@ -14,6 +14,8 @@ pub(super) struct Part {
     pub(super) after: Option<Resume>,
     /// Most results; none: all there are.
     pub(super) limit: Option<u64>,
+    /// Most bytes of the names that are found.
+    pub(super) bytes_max: usize,
     pages: Pages,
 }
 
@@ -22,14 +24,14 @@ impl Part {
     ///
     /// # Errors
     /// A token of another request, or another limit than that of the first part.
-    pub(super) fn read(fields: &mut Fields, pages: Pages) -> Result<Part, ApiError> {
+    pub(super) fn read(fields: &mut Fields, pages: Pages, bytes_max: usize) -> Result<Part, ApiError> {
         let (mut token, mut limit) = (String::new(), None);
         if let Some(mut page) = fields.fields("page")? {
             token = page.text("token")?.unwrap_or_default();
             limit = page.count("limit")?;
         }
         let Some(place) = pages.place(&token)? else {
-            return Ok(Part { state: None, after: None, limit, pages });
+            return Ok(Part { state: None, after: None, limit, bytes_max, pages });
         };
         let (state, first_limit, after) = read_place(&place).ok_or_else(invalid_token)?;
         if limit.is_some_and(|limit| limit != first_limit) {
@@ -37,7 +39,7 @@ impl Part {
                 format!("`page.limit` has to stay {first_limit}, as on the first page, or be left out");
             return Err(ApiError::validation(message));
         }
-        Ok(Part { state: Some(At::Token(state)), after, limit: Some(first_limit), pages })
+        Ok(Part { state: Some(At::Token(state)), after, limit: Some(first_limit), bytes_max, pages })
     }
 
     /// The token of the next part.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::app::{Answer, App, Budget};
 use super::super::error::{ApiError, Code};
+use super::super::held::Held;
 use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::routes::Body;
@@ -95,7 +96,7 @@ fn answer(
     search.look_at(&question)?;
     let of = [Kind::SubjectSearch, Kind::ActionSearch, Kind::ResourceSearch].map(|kind| kind == search.kind);
     let pages = Pages::of(search.kind, &[&app.life(store), named_schema(headers)?, &question.text(of)]);
-    let part = Part::read(&mut fields, pages)?;
+    let part = Part::read(&mut fields, pages, app.limits.answer_bytes_max)?;
     let view =
         open(app, store, headers, part.state.as_ref(), Budget::Whole)?.ok_or_else(ApiError::internal)?;
     let found = (search.find)(&view, &question, &part).map_err(|error| error.under(view.schema()))?;
@@ -131,11 +132,17 @@ struct Names {
     names: Vec<String>,
     limit: Option<u64>,
     is_more: bool,
+    held: Held,
 }
+
+/// What to send for a search in pages.
+const FOR_PAGES: &str = "send `page.limit` for pages of it";
+/// What a name takes in memory beside its text.
+const NAME_BYTES: usize = size_of::<String>();
 
 impl Names {
     fn of(part: &Part) -> Names {
-        Names { names: Vec::new(), limit: part.limit, is_more: false }
+        Names { names: Vec::new(), limit: part.limit, is_more: false, held: Held::new(part.bytes_max) }
     }
 
     fn push(&mut self, name: &str) -> ControlFlow<()> {
@@ -144,13 +151,17 @@ impl Names {
             return ControlFlow::Break(());
         }
         self.names.push(name.to_owned());
-        ControlFlow::Continue(())
+        self.held.take(NAME_BYTES + name.len())
     }
 
     /// Where it goes on behind the last of them.
-    fn next(&self, part: &Part, too_deep: bool) -> Option<Option<Resume>> {
+    ///
+    /// # Errors
+    /// The names take more than they may.
+    fn next(&self, part: &Part, too_deep: bool) -> Result<Option<Option<Resume>>, ApiError> {
+        self.held.finish(FOR_PAGES)?;
         let after = |last: &String| Resume { last: last.as_str().into(), too_deep };
-        self.is_more.then(|| self.names.last().map(after).or_else(|| part.after.clone()))
+        Ok(self.is_more.then(|| self.names.last().map(after).or_else(|| part.after.clone())))
     }
 }
 
@@ -179,7 +190,7 @@ fn subjects(view: &View<'_>, question: &Question, part: &Part) -> Result<Found, 
     if everybody {
         context.insert("everybody".to_owned(), Value::Bool(true));
     }
-    let next = names.next(part, is_too_deep(&listed));
+    let next = names.next(part, is_too_deep(&listed))?;
     let type_name = Some(request.subject_type.to_owned());
     Ok(Found { type_name, next, names: names.names, context })
 }
@@ -197,20 +208,21 @@ fn resources(view: &View<'_>, question: &Question, part: &Part) -> Result<Found,
         after: part.after.as_ref().filter(|_| is_sorted),
         time_max: None,
     };
-    let (mut names, mut all) = (Names::of(part), Vec::new());
+    let (mut names, mut all, mut held) = (Names::of(part), Vec::new(), Held::new(part.bytes_max));
     let listed = view.list_objects(&request, &question.given(), &mut |object| {
         if is_sorted {
             return names.push(object.id());
         }
         all.push(object.id().to_owned());
-        ControlFlow::Continue(())
+        held.take(NAME_BYTES + object.id().len())
     });
     let Some(listed) = unless_unknown(listed)? else { return Ok(Found::default()) };
+    held.finish("they have to be sorted as a whole; ask list-objects for parts, or a stream")?;
     // Found in the order of the walk, which has to be made anew for each part.
     all.sort_unstable();
     let last = part.after.as_ref().map_or("", |after| &*after.last);
     let _ = all.iter().filter(|id| id.as_str() > last).try_for_each(|id| names.push(id));
-    let next = names.next(part, is_too_deep(&listed));
+    let next = names.next(part, is_too_deep(&listed))?;
     Ok(Found { type_name: Some(object_type.to_owned()), next, names: names.names, context: Map::new() })
 }
 
@@ -250,7 +262,7 @@ fn actions(view: &View<'_>, question: &Question, part: &Part) -> Result<Found, A
         let told = undecided.iter().map(|(name, error)| json!({ "name": name, "error": error_json(error) }));
         context.insert("undecided".to_owned(), told.collect());
     }
-    Ok(Found { type_name: None, next: names.next(part, false), names: names.names, context })
+    Ok(Found { type_name: None, next: names.next(part, false)?, names: names.names, context })
 }
 
 fn is_too_deep(listed: &Listed) -> bool {

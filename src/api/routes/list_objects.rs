@@ -16,13 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 use super::super::app::{Answer, App, Charge, SCHEMA_ID, TOKEN, head, ids, respond};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::held::Held;
 use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::translate::{self, unknown_relation, unknown_type};
 use super::super::tuples;
 use super::super::wire::{self, ListObjectsRequest, OrEmpty};
 use super::Body;
-use super::lists::{Part, digest_of, rest};
+use super::lists::{FOR_PARTS, Part, digest_of, rest};
 use crate::engine::{EngineError, EvalError, Given, ListEnd, ListObjects, Listed, View, within};
 use crate::tuple::{ObjectRef, Subject};
 
@@ -46,11 +47,18 @@ pub(super) async fn list(
         let (asked, view) = Asked::read(app, store, &headers, request, "ListObjectsRequest")?;
         let mut body = b"{\"objects\":[".to_vec();
         let begin = body.len();
+        let mut held = Held::new(app.limits.answer_bytes_max);
         let listed = asked.list(&view, &mut |object| {
-            if body.len() > begin {
+            let before = body.len();
+            if before > begin {
                 body.push(b',');
             }
             push_text(&mut body, object);
+            held.take(body.len() - before)
+        });
+        let listed = listed.and_then(|listed| {
+            held.finish(&format!("ask streamed-list-objects, or {FOR_PARTS}"))?;
+            Ok(listed)
         });
         let listed = listed.map_err(|error| error.under(view.schema()))?;
         body.extend_from_slice(b"]}");
@@ -123,10 +131,14 @@ impl Asked {
     }
 
     /// Visits the objects, as many as are wanted.
-    fn list(&self, view: &View<'_>, visit: &mut dyn FnMut(ObjectRef<'_>)) -> Result<Listed, ApiError> {
+    fn list(
+        &self,
+        view: &View<'_>,
+        visit: &mut dyn FnMut(ObjectRef<'_>) -> ControlFlow<()>,
+    ) -> Result<Listed, ApiError> {
         let mut left = self.part.limit;
         self.list_while(view, &mut |object| {
-            visit(object);
+            visit(object)?;
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })

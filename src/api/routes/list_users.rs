@@ -10,13 +10,14 @@ use serde_json::{Value, json};
 use super::super::app::{Answer, App, ids};
 use super::super::error::{ApiError, Code};
 use super::super::fields::{Fields, Form};
+use super::super::held::Held;
 use super::super::load::Class;
 use super::super::page::{Kind, Pages};
 use super::super::translate::{unknown_relation, unknown_type};
 use super::super::tuples;
 use super::super::wire::{self, ListUsersRequest, OrEmpty};
 use super::Body;
-use super::lists::{Part, digest_of, rest};
+use super::lists::{FOR_PARTS, Part, digest_of, rest};
 use crate::engine::{EngineError, EvalError, Holding, ListSubjects};
 use crate::tuple::{ObjectRef, SubjectRef};
 
@@ -56,6 +57,7 @@ pub(super) async fn list(
             return Ok(Answer::json(&json!({ "users": [] })).of_view(app, &view));
         };
         let (mut users, mut excluded) = (Vec::new(), Vec::new());
+        let mut held = Held::new(app.limits.answer_bytes_max);
         let mut left = part.limit;
         let asked = ListSubjects {
             object,
@@ -66,21 +68,29 @@ pub(super) async fn list(
             time_max: part.time_max,
         };
         let listed = view.list_subjects(&asked, &given, &mut |subject, holding| {
-            match holding {
-                Holding::Holds => users.push(user_json(subject)),
+            let to = match holding {
+                Holding::Holds => &mut users,
                 Holding::Covered => return ControlFlow::Continue(()),
-                Holding::Excluded => excluded.push(user_json(subject)),
-            }
+                Holding::Excluded => &mut excluded,
+            };
+            let before = to.len();
+            push_user(to, subject);
+            held.take(to.len() - before)?;
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let listed = listed.map_err(|error| name_error(error).under(view.schema()))?;
-        let mut body = json!({ "users": users });
+        let listed = listed.map_err(name_error).and_then(|listed| {
+            held.finish(FOR_PARTS)?;
+            Ok(listed)
+        });
+        let listed = listed.map_err(|error| error.under(view.schema()))?;
+        let mut body = [b"{\"users\":[", users.as_slice(), b"]"].concat();
         if !excluded.is_empty() {
             // Ours: OpenFGA leaves it to the reader to find out who of everybody is meant.
-            body["excluded_users"] = Value::Array(excluded);
+            body.extend([b",\"excluded_users\":[", excluded.as_slice(), b"]"].concat());
         }
-        let mut answer = Answer::json(&body).of_view(app, &view);
+        body.push(b'}');
+        let mut answer = Answer::of(body).of_view(app, &view);
         for (name, value) in rest(app, &view, &pages, &listed) {
             answer = answer.with(name, &value);
         }
@@ -112,6 +122,15 @@ fn look_at(app: &App, fields: &mut Fields, store: &str, request: &ListUsersReque
     let keys = request.contextual_tuples.as_deref();
     tuples::look_at_all(fields, None, "ContextualTuples", keys, max);
     fields.consistency(&request.consistency);
+}
+
+/// A user as JSON, behind the others.
+fn push_user(users: &mut Vec<u8>, subject: SubjectRef<'_>) {
+    if !users.is_empty() {
+        users.push(b',');
+    }
+    // It can always be written, and into memory.
+    let _ = serde_json::to_writer(users, &user_json(subject));
 }
 
 fn user_json(subject: SubjectRef<'_>) -> Value {

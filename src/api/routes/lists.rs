@@ -11,6 +11,9 @@ use super::super::page::{Pages, invalid_token};
 use super::super::wire::{self, OrEmpty};
 use crate::engine::{At, ListEnd, Listed, Resume, View};
 
+/// What to send for a list in parts.
+pub(super) const FOR_PARTS: &str = "send `Stonetown-Limit` for parts of it";
+
 /// How much of a list a client wants, and from where on.
 pub(super) struct Part {
     pub(super) at: At,

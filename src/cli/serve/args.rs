@@ -155,6 +155,10 @@ pub(in crate::cli) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = ApiLimits::default().body_bytes_max)]
     body_bytes_max: usize,
 
+    /// MiB of a list, or of the names that a search finds, that is not streamed: it is held in memory
+    #[arg(long, value_name = "N", default_value_t = ApiLimits::default().answer_bytes_max >> 20)]
+    answer_mib_max: usize,
+
     /// Most usersets and parents that a check follows one after the other
     #[arg(long, value_name = "N", default_value_t = EvalLimits::default().depth_max, help_heading = LIMITS)]
     depth_max: u32,
@@ -415,6 +419,7 @@ impl ServeArgs {
             write_tuples_max: self.write_tuples_max,
             batch_checks_max: self.batch_checks_max,
             contextual_tuples_max: self.contextual_tuples_max,
+            answer_bytes_max: self.answer_mib_max << 20,
             list_time_max: self.list_time_max,
             long_time_max: self.long_time_max,
             at_once: AtOnce {
