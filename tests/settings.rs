@@ -292,3 +292,27 @@ fn an_audit_log_that_cannot_be_written_stops_the_start() {
         "{told}"
     );
 }
+
+/// What is no text was shown in the error that says so.
+#[test]
+fn a_secret_of_the_environment_that_is_no_text_is_refused_and_not_shown() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let files = Files::new();
+    let content = "data = \"DIR/data\"\n[[keys]]\nname = \"one\"\nsecret_env = \"ONE\"\nstores = [\"*\"]\nrights = [\"all\"]\n";
+    let file = files.write("stonetown.toml", content);
+    for verb in ["serve", "config"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_stonetown"))
+            .args([verb, "--config", &file])
+            .env("ONE", OsStr::from_bytes(b"PLANTED-0123456789-\xff"))
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.code() == Some(2) && told.contains("key `one`") && told.contains("ONE"),
+            "{told}"
+        );
+        assert!(!told.contains("PLANTED"), "{told}");
+    }
+}
