@@ -88,13 +88,13 @@ impl Origins {
     }
 
     /// Lets the page of a request see a refusal that no route has made.
-    pub(super) fn show(&self, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
+    pub(super) fn show(&self, origin: &HeaderValue, headers: &mut HeaderMap) {
         match self {
             Origins::All => {
                 headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
             }
             Origins::Only(origins) => {
-                if let Some(origin) = origin.filter(|origin| origins.contains(origin)) {
+                if origins.contains(origin) {
                     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
                 }
                 headers.insert(header::VARY, HeaderValue::from_static("origin"));

@@ -305,9 +305,9 @@ impl Api {
         if !can_go_on {
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if origin.is_some() {
+        if let Some(origin) = origin {
             // Without it, the page would not be told why.
-            self.origins.show(origin.as_ref(), response.headers_mut());
+            self.origins.show(&origin, response.headers_mut());
         }
         response
     }

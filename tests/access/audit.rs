@@ -90,17 +90,13 @@ fn assert_told(stores: &[String], serving: &Guarded, entries: &[Value]) {
     }
 }
 
-/// A client that went away in the midst of an act kept it out of the log.
 /// Pages of other origins were answered 403 before it was known who asks, and those with tokens made up 500 while their issuer could not be asked:
 /// both had a line for each request.
 #[test]
 fn whoever_is_not_known_fills_no_audit_log() {
     let provider = Provider::start(&[]);
     provider.set_broken(true);
-    let issuer = format!(
-        "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"all\"]\n",
-        provider.url
-    );
+    let issuer = provider.settings("all");
     let guarded = start(&format!("cors_origins = \"https://console.example.com\"\n{SETTINGS}{issuer}"));
     let of_page = |key: &str| {
         let shown = format!("Bearer {key}");
@@ -113,6 +109,7 @@ fn whoever_is_not_known_fills_no_audit_log() {
     assert_eq!(entries(&guarded), [] as [Value; 0]);
 }
 
+/// A client that went away in the midst of an act kept it out of the log.
 #[test]
 fn an_act_whose_client_goes_away_is_written_down_all_the_same() {
     let guarded = start(SETTINGS);

@@ -22,14 +22,6 @@ fn keys(of: &[(&str, &str)]) -> String {
     of.iter().map(key).collect()
 }
 
-/// An issuer whose tokens all have a right.
-fn issuer(provider: &Provider, right: &str) -> String {
-    format!(
-        "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"{right}\"]\n",
-        provider.url
-    )
-}
-
 const BOTH: [(&str, &str); 2] = [("boss", "all"), ("first", "check")];
 
 struct World {
@@ -155,7 +147,7 @@ fn an_issuer_is_asked_again_also_when_something_was_read_anew_meanwhile() {
     let key = SigningKey::elliptic("one");
     let provider = Provider::start(&[&key]);
     provider.set_broken(true);
-    let issuer = issuer(&provider, "check");
+    let issuer = provider.settings("check");
     let world = World::start(&format!("{}{issuer}", keys(&BOTH)));
     let ready = || world.guarded.send(None, "GET", "/readyz", &Value::Null).status;
     world.set(&format!("{}{issuer}", keys(&[BOTH[0], ("second", "check")])));
@@ -175,7 +167,7 @@ fn an_issuer_is_asked_again_also_when_something_was_read_anew_meanwhile() {
 fn issuers_come_and_go_and_keep_their_keys() {
     let key = SigningKey::elliptic("one");
     let provider = Provider::start(&[&key]);
-    let issuer = |right| issuer(&provider, right);
+    let issuer = |right| provider.settings(right);
     let boss = keys(&BOTH[..1]);
     let world = World::start(&boss);
     let token = key.sign(&provider.claims("anne"));
@@ -210,7 +202,7 @@ fn a_watch_ends_when_its_key_is_taken_away() {
 fn a_watch_ends_with_its_token() {
     let key = SigningKey::elliptic("one");
     let provider = Provider::start(&[&key]);
-    let world = World::start(&format!("{}{}", keys(&BOTH[..1]), issuer(&provider, "read")));
+    let world = World::start(&format!("{}{}", keys(&BOTH[..1]), provider.settings("read")));
     let mut claims = provider.claims("anne");
     // Within what clocks may be off by, it goes on holding for 30 seconds.
     claims["exp"] = json!(now() - 26);

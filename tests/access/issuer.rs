@@ -110,6 +110,14 @@ impl Provider {
     }
 
     /// The claims of a token of its own that holds for an hour.
+    /// Settings by which all of its tokens have a right.
+    pub(super) fn settings(&self, right: &str) -> String {
+        format!(
+            "[[issuers]]\nissuer = \"{}\"\naudience = [\"stonetown\"]\n[[issuers.grants]]\nstores = [\"*\"]\nrights = [\"{right}\"]\n",
+            self.url
+        )
+    }
+
     pub(super) fn claims(&self, subject: &str) -> Value {
         json!({ "iss": self.url, "aud": "stonetown", "sub": subject, "exp": now() + 3_600, "iat": now() })
     }

@@ -56,11 +56,9 @@ pub(super) async fn list(
             push_text(&mut body, object);
             held.take(body.len() - before)
         });
-        let listed = listed.and_then(|listed| {
-            held.finish(&format!("ask streamed-list-objects, or {FOR_PARTS}"))?;
-            Ok(listed)
-        });
-        let listed = listed.map_err(|error| error.under(view.schema()))?;
+        let under = |error: ApiError| error.under(view.schema());
+        let listed = listed.map_err(under)?;
+        held.finish(&format!("ask streamed-list-objects, or {FOR_PARTS}")).map_err(under)?;
         body.extend_from_slice(b"]}");
         let mut answer = Answer::of(body).of_view(app, &view);
         for (name, value) in rest(app, &view, &asked.pages, &listed) {

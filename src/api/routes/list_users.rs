@@ -50,8 +50,8 @@ pub(super) async fn list(
         let pages = Pages::of(Kind::Subjects, &parts);
         let part = Part::of(&headers, &pages)?;
         let view = app.view(store, schema, &part.at)?;
-        let given =
-            tuples::given(keys, request.context.as_ref()).map_err(|error| error.under(view.schema()))?;
+        let under = |error: ApiError| error.under(view.schema());
+        let given = tuples::given(keys, request.context.as_ref()).map_err(under)?;
         let Ok(object) = ObjectRef::new(object_type, id) else {
             // Nothing can be written on such an object.
             return Ok(Answer::json(&json!({ "users": [] })).of_view(app, &view));
@@ -79,11 +79,8 @@ pub(super) async fn list(
             left -= 1;
             if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        let listed = listed.map_err(name_error).and_then(|listed| {
-            held.finish(FOR_PARTS)?;
-            Ok(listed)
-        });
-        let listed = listed.map_err(|error| error.under(view.schema()))?;
+        let listed = listed.map_err(name_error).map_err(under)?;
+        held.finish(FOR_PARTS).map_err(under)?;
         let mut body = [b"{\"users\":[", users.as_slice(), b"]"].concat();
         if !excluded.is_empty() {
             // Ours: OpenFGA leaves it to the reader to find out who of everybody is meant.

@@ -90,18 +90,16 @@ impl KeyForm {
     }
 
     fn read(&self) -> anyhow::Result<KeySettings> {
-        let secret =
-            match (&self.secret_file, &self.secret_env) {
-                (Some(file), None) => read_key(file)?,
-                (None, Some(name)) => {
-                    // Why it is no text would show it.
-                    let secret = std::env::var(name).ok();
-                    SecretString::from(secret.with_context(|| {
-                        format!("`secret_env`: {name} is not in the environment, or no text")
-                    })?)
-                }
-                _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
-            };
+        let secret = match (&self.secret_file, &self.secret_env) {
+            (Some(file), None) => read_key(file)?,
+            (None, Some(name)) => {
+                // Why it is no text would show it.
+                let secret = std::env::var(name).ok();
+                let missing = || format!("`secret_env`: {name} is not in the environment, or no text");
+                SecretString::from(secret.with_context(missing)?)
+            }
+            _ => bail!("one of `secret_file` and `secret_env` says where its secret is"),
+        };
         Ok(KeySettings { name: self.name.clone(), secret, grant: self.grant().read()? })
     }
 
